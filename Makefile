@@ -1,0 +1,35 @@
+# Every target does its own set-up in .venv: no system package, no network after the install.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check bench setup lint slow
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e '.[cpu,dev]' -c constraints.txt
+	touch $@
+
+demo: setup
+	$(BIN)/endomae demo
+
+test: setup
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+slow: setup
+	$(BIN)/pytest -m "slow or browser"
+
+bench: setup
+	$(BIN)/python benchmarks/run_quick.py

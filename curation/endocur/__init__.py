@@ -1,0 +1,1 @@
+"""Raw endoscopy video and stills in, a curated corpus and shards out."""

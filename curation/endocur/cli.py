@@ -1,0 +1,53 @@
+"""The command `endocur`. Each command is a thin shell: its work is imported when it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from endocur import configs
+from endoshards.errors import run_command
+from endoshards.settings import command
+
+app = typer.Typer(
+    name="endocur",
+    help="Raw endoscopy video and stills in, a curated corpus and shards out.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+COMMANDS: tuple[tuple[str, type, str], ...] = (
+    ("extract", configs.ExtractConfig, "Decode, find the view, mask borders and burned-in text, score, store."),
+    ("score", configs.ScoreConfig, "Score the stored frames again; equal bytes unless the scores changed."),
+    ("filter", configs.FilterConfig, "Decide by score which frames stay, and write why the others go."),
+    ("embed", configs.EmbedConfig, "Write the features of an encoder for each frame."),
+    ("dedup", configs.DedupConfig, "Drop near copies of better frames, each with the kept frame as evidence."),
+    ("shard", configs.ShardConfig, "Write the kept frames as tar shards."),
+    ("run", configs.RunConfig, "extract, filter, dedup and shard in a row."),
+    ("verify", configs.VerifyConfig, "Check shards to the last byte."),
+    ("status", configs.StatusConfig, "Say what a corpus holds and what to type next."),
+    ("report", configs.ReportConfig, "One page: funnel, histograms, galleries, failures."),
+    ("doctor", configs.DoctorConfig, "Say what this machine has and what is missing."),
+    ("phantom", configs.PhantomConfig, "Draw short procedures and a labelled set to try everything on."),
+)
+
+
+def _runner(name: str) -> Any:
+    def run(config: Any) -> None:
+        import_module(f"endocur.commands.{name}").run(config)
+
+    return run
+
+
+for _name, _kind, _doc in COMMANDS:
+    app.command(_name)(command(_kind, _runner(_name), _doc))
+
+
+def main() -> None:
+    """Entry point of `endocur`."""
+    run_command("endocur", app, Path("corpus/log"))

@@ -1,0 +1,274 @@
+"""What each `endocur` command can be told: one frozen dataclass a command. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from endoshards.errors import BadOption
+from endoshards.settings import option
+
+C = TypeVar("C")
+CORPUS = Path("corpus")
+SCORE_NAMES = ("quality", "sharpness", "exposure", "contrast", "specular_free", "colour")
+
+
+def _corpus() -> Path:
+    return option(CORPUS, "Corpus folder.", how=True)
+
+
+def _encoder() -> str:
+    return option(
+        "builtin:descriptor",
+        "Encoder: builtin:descriptor, timm:NAME, random:NAME, or the folder of a run or export.",
+    )
+
+
+def _workers() -> int | None:
+    return option(None, "Worker processes; one a core if not given.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractConfig:
+    """Options of `endocur extract`."""
+
+    inputs: tuple[Path, ...] = option(MISSING, "Folders, files or globs: videos and stills.", how=True, argument=True)
+    corpus: Path = _corpus()
+    fps: float = option(1.0, "Frames a second of presentation time to keep.")
+    all_frames: bool = option(False, "Keep each frame instead of --fps.")
+    stills: bool = option(False, "The pictures are unrelated stills, not a numbered sequence.", how=True)
+    max_side: int = option(960, "Longest side of a stored frame in pixels; never enlarged.")
+    jpeg_quality: int = option(92, "JPEG quality of stored frames, 1 to 100.")
+    groups: Path | None = option(None, "CSV `file,group`: the patient or procedure of each file.", how=True)
+    group_pattern: str | None = option(None, "Regular expression on the path; its first group is the group.", how=True)
+    include: tuple[str, ...] = option((), "Glob to take, repeatable; @FILE holds a path or glob a line.", how=True)
+    exclude: tuple[str, ...] = option((), "Glob to leave out, repeatable; @FILE holds a path or glob a line.", how=True)
+    limit: int | None = option(None, "Only the first N inputs, to try.", how=True)
+    minutes: float | None = option(None, "Only the first N minutes of each video, to try.")
+    decoder: Literal["pyav", "decord"] = option(
+        "pyav", "Video decoder; decord is refused on files where it is not exact."
+    )
+    text_detection: bool = option(True, "Look for burned-in text with a text detector, beside the stillness test.")
+    key: Path | None = option(None, "Key file for pseudonyms; one in your config folder if not given.", how=True)
+    private: Path | None = option(None, "Folder for true paths; beside the key if not given.", how=True)
+    keep_names: bool = option(False, "Keep file names (public data only); recorded in the corpus.", how=True)
+    rehash: bool = option(False, "Hash each file again instead of trusting path, size and time.", how=True)
+    allow_failed: float | None = option(
+        None, "Share of inputs that may fail; 0.01, and at least one, if not given.", how=True
+    )
+    strict: bool = option(False, "Stop at the first failed input.", how=True)
+    restart: bool = option(False, "Throw the corpus's frames away and extract anew.", how=True)
+    part: str = option("0/1", "i/n: this job's part of the inputs, for job arrays.", how=True)
+    workers: int | None = _workers()
+    timeout: float = option(600.0, "Seconds a worker may stand still on one video before it is ended.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check every value once, before any file is touched."""
+        _positive("--fps", self.fps)
+        _within("--max-side", self.max_side, 64, 8192)
+        _within("--jpeg-quality", self.jpeg_quality, 1, 100)
+        for name in ("limit", "minutes", "workers"):
+            value = getattr(self, name)
+            if value is not None:
+                _positive(f"--{name}", value)
+        _positive("--timeout", self.timeout)
+        if self.allow_failed is not None:
+            _within("--allow-failed", self.allow_failed, 0.0, 1.0)
+        if self.groups is not None and self.group_pattern is not None:
+            raise BadOption("--groups and --group-pattern were both given; give one of them.")
+        index, _, count = self.part.partition("/")
+        if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+            raise BadOption(f"--part is {self.part!r}; write i/n with 0 <= i < n, for example 0/4.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Options of `endocur score`."""
+
+    corpus: Path = _corpus()
+    workers: int | None = _workers()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterConfig:
+    """Options of `endocur filter`. Every score lies in [0, 1], higher is better."""
+
+    corpus: Path = _corpus()
+    min_quality: float = option(0.4, "Drop frames whose quality is below.")
+    min: tuple[str, ...] = option((), "NAME=VALUE: drop frames whose score NAME is below VALUE; repeatable.")
+
+    def __post_init__(self) -> None:
+        """Check thresholds. Raises: BadOption."""
+        if not 0.0 <= self.min_quality <= 1.0:
+            raise BadOption(
+                f"--min-quality is {self.min_quality:g}; scores run from 0 to 1. For 40 % write --min-quality 0.4."
+            )
+        self.thresholds()
+
+    def thresholds(self) -> dict[str, float]:
+        """Score name -> lowest value kept, `quality` included."""
+        wanted = {"quality": self.min_quality}
+        for text in self.min:
+            name, sign, number = text.partition("=")
+            if name not in SCORE_NAMES:
+                raise BadOption(f"--min {text}: {name!r} is no score; known: {', '.join(SCORE_NAMES)}.")
+            try:
+                value = float(number)
+            except ValueError:
+                value = -1.0
+            if not sign or not 0.0 <= value <= 1.0:
+                raise BadOption(
+                    f"--min {text}: write NAME=VALUE with a value from 0 to 1, for example --min {name}=0.3."
+                )
+            wanted[name] = value
+        return wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedConfig:
+    """Options of `endocur embed`."""
+
+    corpus: Path = _corpus()
+    encoder: str = _encoder()
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", how=True)
+    batch: int = option(64, "Frames a batch.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        _positive("--batch", self.batch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DedupConfig:
+    """Options of `endocur dedup`."""
+
+    corpus: Path = _corpus()
+    encoder: str = _encoder()
+    threshold: float | None = option(
+        None, "Cosine at or above which two frames are duplicates; the encoder's own if not given."
+    )
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        if self.threshold is not None and not 0.0 < self.threshold <= 1.0:
+            raise BadOption(
+                f"--threshold is {self.threshold:g}; a cosine above 0 and at most 1 is wanted, for example 0.95."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardConfig:
+    """Options of `endocur shard`."""
+
+    corpus: Path = _corpus()
+    out: Path = option(Path("shards"), "Folder for the shards.", how=True)
+    size: int = option(320, "Short side of a shard's pictures in pixels; never enlarged.")
+    native_size: bool = option(False, "Keep the stored size and its bytes.")
+    jpeg_quality: int = option(90, "JPEG quality after resizing, 1 to 100.")
+    shard_bytes: int = option(64_000_000, "Aimed-at bytes a shard.")
+    name: str = option("corpus", "Name of the set, for its card and index.")
+    workers: int | None = _workers()
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        _within("--size", self.size, 16, 8192)
+        _within("--jpeg-quality", self.jpeg_quality, 1, 100)
+        _within("--shard-bytes", self.shard_bytes, 10_000, 8_000_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyConfig:
+    """Options of `endocur verify`."""
+
+    shards: Path = option(Path("shards"), "Folder of shards.", argument=True, how=True)
+    decode: bool = option(True, "Decode each picture too.", how=True)
+    json: bool = option(False, "Print the findings as JSON.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusConfig:
+    """Options of `endocur status`."""
+
+    corpus: Path = _corpus()
+    json: bool = option(False, "Print as JSON.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """Options of `endocur report`."""
+
+    corpus: Path = _corpus()
+    out: Path | None = option(None, "Page to write; reports/corpus.html in the corpus if not given.", how=True)
+    share: bool = option(False, "No pixels and no ids: a page that may leave the hospital.")
+    gallery: int = option(12, "Pictures shown for each reason.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorConfig:
+    """Options of `endocur doctor`."""
+
+    json: bool = option(False, "Print as JSON.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomConfig:
+    """Options of `endocur phantom`."""
+
+    out: Path = option(Path(), "Study folder: gets videos/ and benchmarks-data/.", argument=True, how=True)
+    videos: int = option(3, "Drawn procedures.")
+    seconds: float = option(20.0, "Length of each in seconds.")
+    images: int = option(96, "Pictures of each labelled set.")
+    seed: int = option(0, "Seed of all drawing.")
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        for name in ("videos", "seconds", "images"):
+            _positive(f"--{name}", getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(ExtractConfig):
+    """Options of `endocur run`: those of extract, filter, dedup and shard in a row."""
+
+    min_quality: float = option(0.4, "As `endocur filter`.")
+    min: tuple[str, ...] = option((), "As `endocur filter`.")
+    encoder: str = _encoder()
+    threshold: float | None = option(None, "As `endocur dedup`.")
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", how=True)
+    out: Path = option(Path("shards"), "Folder for the shards.", how=True)
+    size: int = option(320, "As `endocur shard`.")
+    native_size: bool = option(False, "As `endocur shard`.")
+    shard_bytes: int = option(64_000_000, "As `endocur shard`.")
+    name: str = option("corpus", "As `endocur shard`.")
+
+    def __post_init__(self) -> None:
+        """Check by building each stage's config. Raises: BadOption."""
+        ExtractConfig.__post_init__(self)
+        for kind in (FilterConfig, DedupConfig, ShardConfig):
+            self.stage(kind)
+
+    def stage(self, kind: type[C]) -> C:
+        """The config of one of the four stages."""
+        return kind(**{field.name: getattr(self, field.name) for field in fields(kind) if hasattr(self, field.name)})  # type: ignore[arg-type]
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise BadOption(f"{name} is {value:g}; a number above 0 is wanted.")
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BadOption(f"{name} is {value:g}; {low:g} to {high:g} is allowed.")
+
+
+def worker_count(workers: int | None) -> int:
+    """`--workers`, or one a core this process may use."""
+    return (
+        workers
+        if workers is not None
+        else max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    )

@@ -1,0 +1,1 @@
+"""Judge encoders: features in, numbers with honest intervals out."""

@@ -1,0 +1,1 @@
+"""Train encoders on shards: methods, models, trainer, weights in and out."""

@@ -1,0 +1,6 @@
+"""`python -m endomae`."""
+
+from endomae.cli import main
+
+if __name__ == "__main__":
+    main()

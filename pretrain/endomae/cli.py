@@ -1,0 +1,46 @@
+"""The command `endomae`. Each command is a thin shell: its work is imported when it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from endomae import configs
+from endoshards.errors import run_command
+from endoshards.settings import command
+
+app = typer.Typer(
+    name="endomae",
+    help="Train encoders on shards, and judge any encoder with intervals by patient.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+COMMANDS: tuple[tuple[str, type, str], ...] = (
+    ("pretrain", configs.PretrainConfig, "Train an encoder on shards; the same line again resumes."),
+    ("eval", configs.EvalConfig, "Judge encoders on labelled sets, with intervals by patient and null rows."),
+    ("status", configs.RunsConfig, "Say how the runs stand."),
+    ("export", configs.ExportConfig, "Write a run's encoder as a folder that timm loads."),
+    ("doctor", configs.DoctorConfig, "Say what this machine has and what is missing."),
+    ("demo", configs.DemoConfig, "The whole road on drawn procedures, by the commands a user types."),
+)
+
+
+def _runner(name: str) -> Any:
+    def run(config: Any) -> None:
+        import_module(f"endomae.commands.{name}").run(config)
+
+    return run
+
+
+for _name, _kind, _doc in COMMANDS:
+    app.command(_name)(command(_kind, _runner(_name), _doc))
+
+
+def main() -> None:
+    """Entry point of `endomae`."""
+    run_command("endomae", app, None)

@@ -1,0 +1,129 @@
+"""What each `endomae` command can be told: one frozen dataclass a command. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from endoshards.errors import BadOption
+from endoshards.settings import option
+
+PROTOCOLS = ("knn", "logistic", "segmentation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Options of `endomae pretrain`. None: the recipe says."""
+
+    shards: Path = option(Path("shards"), "Folder of shards.", how=True)
+    recipe: str | None = option(None, "Recipe by name or TOML file; chosen for the device if not given.")
+    runs: Path = option(Path("runs"), "Folder that holds the runs.", how=True)
+    again: str | None = option(None, "Name of another run of the same settings.")
+    seed: int = option(0, "Seed of weights, order, crops and masks.")
+    steps: int | None = option(None, "Optimiser steps.")
+    minutes: float | None = option(
+        None, "Wall-clock budget in minutes, measured on the first steps and turned into steps."
+    )
+    batch: int | None = option(None, "Images an optimiser step, over all processes and accumulation.")
+    accumulate: int | None = option(None, "Micro-batches an optimiser step.")
+    lr: float | None = option(None, "Peak learning rate; else the recipe's base rate x batch / 256.")
+    size: int | None = option(None, "Side of the input in pixels.")
+    mask_ratio: float | None = option(None, "Share of valid patches hidden, 0 to 1.")
+    norm_pix: bool | None = option(None, "Targets normalised patch by patch.")
+    init: str | None = option(None, "Start the encoder from these weights: a run, an export or timm:NAME.")
+    device: str = option("auto", "auto, cpu or cuda.", how=True)
+    devices: int | None = option(None, "Processes, one a GPU; all visible GPUs if not given.", how=True)
+    threads: int | None = option(None, "Decoding threads a process.", how=True)
+    checkpoint_every: int = option(500, "Steps between checkpoints.", how=True)
+    log_every: int = option(10, "Steps between lines of metrics.jsonl.", how=True)
+    max_bad_samples: int = option(100, "Unreadable samples before the run stops.", how=True)
+    dry_run: bool = option(False, "Print shapes, groups, rates and one loss, then stop.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        for name in (
+            "steps",
+            "minutes",
+            "batch",
+            "accumulate",
+            "lr",
+            "size",
+            "devices",
+            "threads",
+            "checkpoint_every",
+            "log_every",
+        ):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise BadOption(f"--{name.replace('_', '-')} is {value:g}; a number above 0 is wanted.")
+        if self.mask_ratio is not None and not 0.0 < self.mask_ratio < 1.0:
+            raise BadOption(
+                f"--mask-ratio is {self.mask_ratio:g}; a share between 0 and 1 is wanted, for example 0.75."
+            )
+        if self.steps is not None and self.minutes is not None:
+            raise BadOption("--steps and --minutes were both given; give one of them.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Options of `endomae eval`."""
+
+    encoders: tuple[str, ...] = option(
+        (),
+        "Encoders: a run or export folder, timm:NAME, random:NAME, builtin:descriptor; the newest finished run if none.",
+        argument=True,
+    )
+    data_root: Path = option(Path("benchmarks-data"), "Folder that holds the labelled sets.", how=True)
+    sets: tuple[str, ...] = option((), "Only these sets, by folder name; repeatable.")
+    protocols: tuple[str, ...] = option(PROTOCOLS, "knn, logistic, segmentation; repeatable.", flag="--protocol")
+    group_pattern: str | None = option(None, "Regular expression on a file's path; its first group is the patient.")
+    folds: int = option(5, "Folds by group where a set has no split of its own.")
+    seed: int = option(0, "Seed of folds and heads.")
+    random_seeds: int = option(1, "Random-weight rows beside each encoder.")
+    out: Path | None = option(None, "Result folder; results/<name> if not given.", how=True)
+    runs: Path = option(Path("runs"), "Folder in which the newest run is looked for.", how=True)
+    device: str = option("auto", "auto, cpu or cuda.", how=True)
+    batch: int = option(32, "Images a batch.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        for name in self.protocols:
+            if name not in PROTOCOLS:
+                raise BadOption(f"--protocol {name}: allowed: {', '.join(PROTOCOLS)}.")
+        if self.folds < 2:
+            raise BadOption(f"--folds is {self.folds}; at least 2 are wanted.")
+        if self.batch < 1:
+            raise BadOption(f"--batch is {self.batch}; at least 1 is wanted.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Options of `endomae export`."""
+
+    run: Path = option(Path(), "Run folder.", argument=True, how=True)
+    checkpoint: Literal["best", "last"] = option("last", "Which checkpoint.")
+    out: Path | None = option(None, "Folder to write; export/ in the run if not given.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsConfig:
+    """Options of `endomae status`."""
+
+    runs: Path = option(Path("runs"), "Folder that holds the runs.", how=True)
+    json: bool = option(False, "Print as JSON.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorConfig:
+    """Options of `endomae doctor`."""
+
+    json: bool = option(False, "Print as JSON.", how=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """Options of `endomae demo`."""
+
+    folder: Path = option(Path("demo"), "Study folder to work in.", argument=True, how=True)
+    seed: int = option(0, "Seed of the drawn procedures.")
