@@ -71,7 +71,7 @@ class EvalConfig:
 
     encoders: tuple[str, ...] = option(
         (),
-        "Encoders: a run or export folder, timm:NAME, random:NAME, builtin:descriptor; the newest finished run if none.",
+        "A run or export folder, timm:NAME, random:NAME, builtin:descriptor; the newest finished run if none.",
         argument=True,
     )
     data_root: Path = option(Path("benchmarks-data"), "Folder that holds the labelled sets.", how=True)

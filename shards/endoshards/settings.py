@@ -127,7 +127,7 @@ def command(kind: type[C], run: Callable[[C], None], doc: str) -> Callable[..., 
             info = typer.Option(f"{flag}/--no-{flag[2:]}", help=text, show_default=False)
         else:
             info = typer.Option(flag, help=text, show_default=False)
-        parameters.append(_parameter(field.name, Annotated[annotation | None, info]))  # type: ignore[operator]
+        parameters.append(_parameter(field.name, Annotated[annotation | None, info]))
     extras = {
         "config": (
             Path,
@@ -140,7 +140,7 @@ def command(kind: type[C], run: Callable[[C], None], doc: str) -> Callable[..., 
         "verbose": (bool, typer.Option("-v", "--verbose", help="Show the log.", show_default=False)),
     }
     for name, (kind_, info) in extras.items():
-        parameters.append(_parameter(name, Annotated[kind_ | None, info]))  # type: ignore[operator]
+        parameters.append(_parameter(name, Annotated[kind_ | None, info]))
 
     def call(**given: Any) -> None:
         file, show, verbose = (given.pop(name) for name in extras)
