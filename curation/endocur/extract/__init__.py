@@ -1,0 +1,1 @@
+"""From raw video and stills to stored frames: decode, view, overlays, planes."""
