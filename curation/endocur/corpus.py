@@ -1,0 +1,295 @@
+"""Where everything lies in a corpus folder, and what its finished units say. Standard library only.
+
+What has no marker `units/<unit>.json` does not exist: markers are written last. A video is written in
+chapters of 20 minutes, `<unit>.<kkk>.*`, each with its own marker `units/<unit>.<kkk>.json`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from endoshards.errors import BadInput
+from endoshards.files import Lock, read_json, refuse_source_tree, write_atomic, write_json
+
+FORMAT = 1
+"""Version of the folder's layout; a higher one was written by a later version of this program."""
+
+CHAPTER_S = 1200.0
+"""Seconds of presentation time in a chapter: what a kill can cost of a long video."""
+
+STILLS_A_UNIT = 4096
+
+Kind = Literal["video", "stills"]
+Status = Literal["ok", "partial", "failed"]
+
+_CHAPTER_MARKER = re.compile(r"\.\d{3,}$")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus folder: frames as stored, their tables, scores and decisions. Internal data of its owner."""
+
+    root: Path
+
+    @property
+    def toml(self) -> Path:
+        """Format version, corpus id, check value of the key, extract config in force."""
+        return self.root / "corpus.toml"
+
+    @property
+    def units(self) -> Path:
+        """Markers: `<unit>.json`, `<unit>.<kkk>.json`."""
+        return self.root / "units"
+
+    @property
+    def frames(self) -> Path:
+        """`<chapter>.tar` of JPEGs and `<chapter>.parquet`, one row a frame."""
+        return self.root / "frames"
+
+    @property
+    def views(self) -> Path:
+        """`<chapter>.npz`: masks of view and overlays."""
+        return self.root / "views"
+
+    @property
+    def scores(self) -> Path:
+        """`<chapter>.parquet`: quality scores."""
+        return self.root / "scores"
+
+    @property
+    def embeddings(self) -> Path:
+        """`<encoder_id>/<chapter>.npy`."""
+        return self.root / "embeddings"
+
+    @property
+    def decisions(self) -> Path:
+        """`<stage>.parquet`."""
+        return self.root / "decisions"
+
+    @property
+    def tables(self) -> Path:
+        """Derived packs of all rows."""
+        return self.root / "tables"
+
+    @property
+    def reports(self) -> Path:
+        """Pages and sheets."""
+        return self.root / "reports"
+
+    @property
+    def log(self) -> Path:
+        """Accounts `<stage>.json` and logs."""
+        return self.root / "log"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """The files of one chapter."""
+
+    name: str
+    frames_tar: Path
+    frames_table: Path
+    views: Path
+    scores: Path
+    marker: Path
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """One input of a unit: a video file or one still."""
+
+    id: str
+    """source_id: 16 hex digits keyed by the owner's key."""
+    status: str
+    reason: str = ""
+    copy_of: str = ""
+    """source_id of the input whose byte copy this is; always its own id, kept apart by position."""
+    position: int = 0
+    """Place in the sorted list of inputs of the run that wrote the row, from 1."""
+    group: str = ""
+    """group_id: keyed pseudonym of patient or procedure, else of the source."""
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnitMarker:
+    """What `units/<unit>.json` says."""
+
+    name: str
+    status: str
+    reason: str
+    kind: str
+    chapters: int
+    frames: int
+    fingerprint: str
+    inputs: tuple[InputRow, ...]
+    extras: dict[str, Any] = field(default_factory=dict)
+    """Counts (`seen`, `dropped`), the version that wrote it, the source's facts."""
+
+
+def chapter_name(unit: str, k: int) -> str:
+    """`<unit>.<kkk>`."""
+    return f"{unit}.{k:03d}"
+
+
+def chapter_files(corpus: Corpus, unit: str, k: int) -> Chapter:
+    """Paths of chapter `k` of a unit, there or not."""
+    name = chapter_name(unit, k)
+    return Chapter(
+        name=name,
+        frames_tar=corpus.frames / f"{name}.tar",
+        frames_table=corpus.frames / f"{name}.parquet",
+        views=corpus.views / f"{name}.npz",
+        scores=corpus.scores / f"{name}.parquet",
+        marker=corpus.units / f"{name}.json",
+    )
+
+
+def open_corpus(root: Path) -> Corpus:
+    """The corpus at `root`. Raises: BadInput if there is none or a later version made it."""
+    corpus = Corpus(root)
+    if not corpus.toml.is_file():
+        raise BadInput(f"no corpus at {root}; make one first: endocur extract videos/ --corpus {root}")
+    read_settings(corpus)
+    return corpus
+
+
+def read_settings(corpus: Corpus) -> dict[str, Any]:
+    """`corpus.toml` as a dict: format, corpus_id, key_check, keep_names, extract (config in force).
+
+    Raises: BadInput if it is damaged or of a later format.
+    """
+    try:
+        settings = tomllib.loads(corpus.toml.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{corpus.toml} is damaged ({error}); restore it from a backup.") from None
+    if int(settings.get("format", 0)) > FORMAT:
+        raise BadInput(
+            f"{corpus.root} has corpus format {settings['format']}; this version reads up to {FORMAT}. Update endomae."
+        )
+    return settings
+
+
+def open_for_extract(
+    root: Path,
+    config: Mapping[str, object],
+    *,
+    key_check: str,
+    corpus_id: str,
+    keep_names: bool = False,
+    restart: bool = False,
+) -> Corpus:
+    """The corpus that `extract` writes: made if it is not there, checked if it is.
+
+    Call with the corpus lock held.
+
+    Args:
+        root: the folder.
+        config: the *what* fields of the extract config (`settings.what`).
+        key_check: check value of the key file; says nothing about the key.
+        corpus_id: its name in the private folder; kept if the corpus has one.
+        keep_names: recorded; once true it stays.
+        restart: throw all frames and everything derived from them away first.
+    Raises: BadInput for another config (which field), another key, or a folder that holds our source.
+    """
+    refuse_source_tree(root, f"endocur extract … --corpus {root / 'corpus'}")
+    corpus = Corpus(root)
+    wanted = {name: value for name, value in config.items() if value is not None}
+    if corpus.toml.is_file():
+        settings = read_settings(corpus)
+        if settings.get("key_check") != key_check:
+            raise BadInput(
+                f"{root} was made with another key file; pass that one with --key FILE, or another --corpus. "
+                "Ids of two keys never match, so they are not mixed."
+            )
+        if not restart:
+            _refuse_other_config(root, settings.get("extract", {}), wanted)
+            if keep_names and not settings.get("keep_names"):
+                _write_settings(corpus, settings | {"keep_names": True})
+            return corpus
+        corpus_id = str(settings.get("corpus_id", corpus_id))
+        _remove_frames(corpus)
+    settings = {
+        "format": FORMAT,
+        "corpus_id": corpus_id,
+        "key_check": key_check,
+        "keep_names": keep_names,
+        "extract": wanted,
+    }
+    _write_settings(corpus, settings)
+    return corpus
+
+
+def corpus_lock(corpus: Corpus, part: int = 0) -> Lock:
+    """The lock of one part of a corpus: one writer a part."""
+    return Lock(corpus.root / f"lock-{part}")
+
+
+def unit_markers(corpus: Corpus) -> list[UnitMarker]:
+    """Markers of all units that exist, sorted by name; failed ones among them."""
+    if not corpus.units.is_dir():
+        return []
+    paths = [path for path in corpus.units.glob("[!.]*.json") if not _CHAPTER_MARKER.search(path.stem)]
+    return [read_marker(path) for path in sorted(paths)]
+
+
+def read_marker(path: Path) -> UnitMarker:
+    """One marker. Raises: BadInput if the file is damaged."""
+    value = read_json(path)
+    try:
+        return UnitMarker(**{**value, "inputs": tuple(InputRow(**row) for row in value["inputs"])})
+    except (TypeError, KeyError) as error:
+        raise BadInput(f"{path} is no unit marker ({error}); delete it and run endocur extract again.") from None
+
+
+def write_marker(corpus: Corpus, marker: UnitMarker) -> None:
+    """Write `units/<unit>.json`; from then on the unit exists."""
+    write_json(corpus.units / f"{marker.name}.json", marker_value(marker))
+
+
+def marker_value(marker: UnitMarker) -> dict[str, Any]:
+    """The marker as plain JSON values."""
+    return {**vars(marker), "inputs": [vars(row) for row in marker.inputs]}
+
+
+def _refuse_other_config(root: Path, old: Mapping[str, object], new: Mapping[str, object]) -> None:
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            flag = name.replace("_", "-")
+            raise BadInput(
+                f"{root} was made with {flag} = {_shown(old.get(name))}, this run says {_shown(new.get(name))}; "
+                f"stored frames are never changed silently. Say the same, choose another --corpus, or --restart."
+            )
+
+
+def _shown(value: object) -> str:
+    return "(not set)" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _write_settings(corpus: Corpus, settings: Mapping[str, Any]) -> None:
+    import tomli_w
+
+    corpus.root.mkdir(parents=True, exist_ok=True)
+    write_atomic(corpus.toml, tomli_w.dumps(dict(settings)))
+
+
+def _remove_frames(corpus: Corpus) -> None:
+    """Markers first: a kill in between leaves files without markers, which do not exist."""
+    for folder in (
+        corpus.units,
+        corpus.decisions,
+        corpus.tables,
+        corpus.embeddings,
+        corpus.scores,
+        corpus.views,
+        corpus.frames,
+        corpus.reports,
+    ):
+        if folder.is_dir():
+            shutil.rmtree(folder)
