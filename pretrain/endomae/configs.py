@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +12,28 @@ from endoshards.errors import BadOption
 from endoshards.settings import option
 
 PROTOCOLS = ("knn", "logistic", "segmentation")
+
+ABOVE_ZERO = (
+    "steps",
+    "epochs",
+    "minutes",
+    "batch",
+    "accumulate",
+    "base_lr",
+    "lr",
+    "size",
+    "encoder_width",
+    "encoder_depth",
+    "encoder_heads",
+    "decoder_width",
+    "decoder_depth",
+    "decoder_heads",
+    "devices",
+    "threads",
+    "checkpoint_every",
+    "log_every",
+)
+"""Options of `endomae pretrain` that must be finite and above 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +46,36 @@ class PretrainConfig:
     again: str | None = option(None, "Name of another run of the same settings.")
     seed: int = option(0, "Seed of weights, order, crops and masks.")
     steps: int | None = option(None, "Optimiser steps.")
+    epochs: float | None = option(None, "Passes over the training samples, instead of steps.")
     minutes: float | None = option(
         None, "Wall-clock budget in minutes, measured on the first steps and turned into steps."
     )
     batch: int | None = option(None, "Images an optimiser step, over all processes and accumulation.")
     accumulate: int | None = option(None, "Micro-batches an optimiser step.")
-    lr: float | None = option(None, "Peak learning rate; else the recipe's base rate x batch / 256.")
+    base_lr: float | None = option(None, "Learning rate a batch of 256; the peak is this x batch / 256.")
+    lr: float | None = option(None, "Peak learning rate; else the base rate x batch / 256.")
+    min_lr: float | None = option(None, "Learning rate at the last step.")
+    warmup: float | None = option(None, "Share of the steps in which the rate rises from 0, 0 to 1.")
+    weight_decay: float | None = option(None, "Decay of matrices; none on vectors, positions and tokens.")
+    betas: tuple[float, float] | None = option(None, "Two decay rates of AdamW's averages, 0 to 1.")
     size: int | None = option(None, "Side of the input in pixels.")
+    crop_scale: tuple[float, float] | None = option(None, "Smallest and largest share of the frame a crop takes.")
     mask_ratio: float | None = option(None, "Share of valid patches hidden, 0 to 1.")
     norm_pix: bool | None = option(None, "Targets normalised patch by patch.")
+    mean: tuple[float, float, float] | None = option(None, "Mean of red, green and blue in [0, 1].")
+    std: tuple[float, float, float] | None = option(None, "Deviation of red, green and blue in [0, 1].")
+    method: str | None = option(None, "Training method: mae.")
+    encoder: str | None = option(None, "Architecture by its timm name.")
+    encoder_width: int | None = option(None, "Features a token, where it differs from the architecture.")
+    encoder_depth: int | None = option(None, "Blocks, where it differs from the architecture.")
+    encoder_heads: int | None = option(None, "Attention heads, where it differs from the architecture.")
+    decoder_width: int | None = option(None, "Features a token of the decoder.")
+    decoder_depth: int | None = option(None, "Blocks of the decoder.")
+    decoder_heads: int | None = option(None, "Attention heads of the decoder.")
     init: str | None = option(None, "Start the encoder from these weights: a run, an export or timm:NAME.")
+    held_out: float | None = option(None, "Share of the samples, by group, never trained on; 0 for none.")
+    precision: Literal["auto", "fp32", "bf16"] | None = option(None, "auto is bf16 on CUDA, fp32 on a CPU.")
+    compile: bool | None = option(None, "Compile each block (CUDA only).")
     device: str = option("auto", "auto, cpu or cuda.", how=True)
     devices: int | None = option(None, "Processes, one a GPU; all visible GPUs if not given.", how=True)
     threads: int | None = option(None, "Decoding threads a process.", how=True)
@@ -42,27 +86,34 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Check. Raises: BadOption."""
-        for name in (
-            "steps",
-            "minutes",
-            "batch",
-            "accumulate",
-            "lr",
-            "size",
-            "devices",
-            "threads",
-            "checkpoint_every",
-            "log_every",
-        ):
+        for name in ABOVE_ZERO:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise BadOption(f"--{name.replace('_', '-')} is {value:g}; a number above 0 is wanted.")
         if self.mask_ratio is not None and not 0.0 < self.mask_ratio < 1.0:
             raise BadOption(
                 f"--mask-ratio is {self.mask_ratio:g}; a share between 0 and 1 is wanted, for example 0.75."
             )
-        if self.steps is not None and self.minutes is not None:
-            raise BadOption("--steps and --minutes were both given; give one of them.")
+        for name in ("min_lr", "weight_decay", "max_bad_samples"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise BadOption(f"--{name.replace('_', '-')} is {value:g}; 0 or a number above it is wanted.")
+        for name, top in (("warmup", 1.0), ("held_out", 0.5)):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value <= top:
+                raise BadOption(
+                    f"--{name.replace('_', '-')} is {value:g}; a share from 0 to {top:g} is wanted, for example 0.05."
+                )
+        if self.betas is not None and not all(0.0 <= beta < 1.0 for beta in self.betas):
+            raise BadOption(f"--betas are {self.betas}; two numbers from 0 to below 1 are wanted.")
+        if self.std is not None and not min(self.std) > 0:
+            raise BadOption(f"--std is {self.std}; three numbers above 0 are wanted.")
+        if self.crop_scale is not None and not 0.0 < self.crop_scale[0] <= self.crop_scale[1] <= 1.0:
+            raise BadOption(f"--crop-scale is {self.crop_scale}; two rising shares above 0, at most 1, are wanted.")
+        if self.again is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", self.again):
+            raise BadOption(f"--again is {self.again!r}; up to 32 letters, digits, - and _ are wanted.")
+        if sum(value is not None for value in (self.steps, self.epochs, self.minutes)) > 1:
+            raise BadOption("--steps, --epochs and --minutes exclude each other; give one of them.")
 
 
 @dataclass(frozen=True, kw_only=True)

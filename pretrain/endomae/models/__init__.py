@@ -1,0 +1,1 @@
+"""Networks: the encoder to be trained, and the parts of methods that are thrown away afterwards."""
