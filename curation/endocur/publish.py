@@ -82,8 +82,8 @@ def window(tissue: NDArray[np.bool_], size: int | None) -> Window:
         empty = np.zeros((0, 0), np.float32)
         return Window(width, height, True, tissue, _png(tissue), (empty, empty), (empty, empty))
     luma = tissue.astype(np.float32)
-    even = np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge")
-    chroma = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2).mean((1, 3), dtype=np.float32)
+    even = np.pad(luma, ((0, height % 2), (0, width % 2)), mode="edge") if height % 2 or width % 2 else luma
+    chroma = _area(even, _half(width), _half(height))
     far = (_area(luma, to_width, to_height), _area(chroma, _half(to_width), _half(to_height)))
     small = far[0] >= 0.5
     return Window(to_width, to_height, False, small, _png(small), (luma, chroma), far)
@@ -102,8 +102,7 @@ def picture(jpeg: bytes, view: Window, quality: int) -> bytes:
             f"a stored picture is {planes.y.shape[1]} x {planes.y.shape[0]} and its mask "
             f"{view.near[0].shape[1]} x {view.near[0].shape[0]}; the corpus is damaged: extract it again."
         )
-    block = np.pad(view.tissue, ((0, view.height % 2), (0, view.width % 2)))
-    touched = block.reshape(block.shape[0] // 2, 2, block.shape[1] // 2, 2).any((1, 3))
+    touched = _blocks(view.tissue)
     y = np.where(view.tissue, _weighted(planes.y, view.near[0], view.far[0]), 0)
     cb, cr = (
         np.where(touched, _weighted(plane, view.near[1], view.far[1]), NEUTRAL) for plane in (planes.cb, planes.cr)
@@ -169,6 +168,14 @@ def _int(row: Mapping[str, object], name: str) -> int:
 
 def _float(row: Mapping[str, object], name: str) -> float:
     return float(row[name])  # type: ignore[arg-type]
+
+
+def _blocks(tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """[ceil(h/2), ceil(w/2)]: whether any pixel of a 2 x 2 block is tissue."""
+    height, width = tissue.shape
+    even = np.pad(tissue, ((0, height % 2), (0, width % 2))) if height % 2 or width % 2 else tissue
+    rows = even[0::2] | even[1::2]
+    return np.asarray(rows[:, 0::2] | rows[:, 1::2], np.bool_)
 
 
 def _half(side: int) -> int:

@@ -1,0 +1,39 @@
+"""`endocur doctor`: what this machine has for the road, what is missing and what clashes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from endocur.configs import DoctorConfig
+from endocur.report.machine import Finding, examine
+from endoshards.errors import BadInput
+
+SIGN = {"ok": "ok", "note": "note", "missing": "MISSING"}
+
+
+def run(config: DoctorConfig) -> None:
+    """Look, say, and end with exit code 3 if something needed is missing or clashes."""
+    found = examine(Path.cwd())
+    missing = [finding.name for finding in found if finding.state == "missing"]
+    if config.json:
+        value = {"ok": not missing, "findings": [asdict(finding) for finding in found]}
+        sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(lines(found))
+    if missing:
+        raise BadInput(f"{', '.join(missing)}: needed and not usable here; the lines marked MISSING say what to type.")
+
+
+def lines(found: Sequence[Finding]) -> str:
+    """The findings as text: sign, name, value, and the advice in a line of its own."""
+    wide = max(len(finding.name) for finding in found)
+    out = []
+    for finding in found:
+        out.append(f"{SIGN[finding.state]:<8}{finding.name:<{wide}}  {finding.value}")
+        if finding.advice:
+            out.append(f"{'':<8}{'':<{wide}}  -> {finding.advice}")
+    return "\n".join(out) + "\n"
