@@ -211,10 +211,11 @@ def _published(timm: Any, name: str) -> Any:
     try:
         return timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        cause = (str(error) or type(error).__name__).splitlines()[0].partition(". ")[0].rstrip(".")
         raise BadInput(
             f"timm:{name}: the published weights could not be fetched ({cause}); this needs a network or a filled "
-            f"cache (HF_HOME). Without one, use an export folder, random:{name.partition('.')[0]} or builtin:descriptor."
+            f"cache (HF_HOME). Without one give an export folder, random:{name.partition('.')[0]} or "
+            "builtin:descriptor."
         ) from None
 
 
