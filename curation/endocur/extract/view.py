@@ -1,6 +1,6 @@
 """Where the picture is: the view of a video or a still, and the one call that also finds what is burned in.
 
-Pure functions over arrays; nothing here reads a file, a clock or a random number.
+Pure functions over arrays; nothing here reads a file, a clock or a global random number.
 """
 
 from __future__ import annotations
@@ -13,12 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endocur.extract import overlays, shapes
+from endocur.extract.moments import Moments, moments
+
 PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
+TEXT_FRAMES = 8
+"""Probe frames the text detector is asked about."""
+TRUST = 0.95
+"""Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
 
 Shape = Literal["circle", "cut_circle", "octagon", "notched_octagon", "rectangle", "full", "data"]
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels; x1 and y1 are one past the last."""
+Mask = NDArray[np.bool_]
 
 
 class Detector(Protocol):
@@ -32,13 +40,13 @@ class Detector(Protocol):
 class View:
     """The lit region of a source, in coded pixels before rotation."""
 
-    mask: NDArray[np.bool_]
+    mask: Mask
     """[h, w]: True where the picture is."""
     shape: Shape
     box: Box
     """Smallest box round the mask: the crop."""
     parameters: dict[str, float] = field(default_factory=dict)
-    """Numbers of the fitted shape in pixels of the mask; empty for `full` and `data`."""
+    """Numbers of the fitted shape in pixels of the mask (`shapes.NAMES`); empty for `full` and `data`."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Layout:
     """View and overlays of one source; both masks have the size asked for."""
 
     view: View
-    overlay: NDArray[np.bool_]
+    overlay: Mask
     """[h, w]: True where something is burned in; only inside the view."""
     boxes: list[Box]
     """One box a connected overlay."""
@@ -88,11 +96,21 @@ def layout(
         raise ValueError(f"{len(frames)} probe frames; at least one is needed and all of one size.")
     height, width = size or frames[0].shape[:2]
     luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
-    high = np.percentile(luma, 90, axis=0).astype(np.uint8)
-    view = find_view(high, luma)
-    mask = cv2.resize(view.mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR) > 0
-    full = View(mask, view.shape, box_of(mask))
-    return Layout(full, np.zeros((height, width), bool), [], {"probe": len(frames)})
+    found = moments(luma)
+    view, outline = find_view(found)
+    small = overlays.still_overlays(found, view.mask)
+    quads = _text(frames, detector) if detector is not None else []
+    full = _enlarged(view, outline, height, width)
+    still = cv2.resize(small.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.25
+    factor = np.array([width / luma.shape[2], height / luma.shape[1]], np.float32)
+    burned = overlays.add_boxes(still, [quad * factor for quad in quads], full.mask)
+    counts = {
+        "probe": len(frames),
+        "used": found.frames,
+        "still_regions": len(small.boxes),
+        "text_boxes": len(quads),
+    }
+    return Layout(full, burned.mask, burned.boxes, counts)
 
 
 def still_layout(rgb: NDArray[np.uint8], *, detector: Detector | None = None) -> Layout:
@@ -105,26 +123,107 @@ def still_layout(rgb: NDArray[np.uint8], *, detector: Detector | None = None) ->
     return layout([rgb], size=(rgb.shape[0], rgb.shape[1]), detector=detector)
 
 
-def find_view(high: NDArray[np.uint8], probe: NDArray[np.uint8], *, ignore: NDArray[np.bool_] | None = None) -> View:
-    """The lit region from the per-pixel high percentile of the probe's lumas.
+def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[NDArray[np.float32]]:
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(TEXT_FRAMES, len(frames))).round().astype(int))
+    return [quad for index in chosen for quad in detector.boxes(frames[index])]
 
-    Args:
-        high: uint8 [h, w].
-        probe: uint8 [n, h, w] lumas, for where the picture moves.
-        ignore: bool [h, w], still regions (text, logos) that must not count as picture.
+
+def find_view(found: Moments) -> tuple[View, shapes.Outline | None]:
+    """The lit region, from statistics over distant moments.
+
+    Returns: the view at the size of the statistics, and its outline if it is one of the known shapes.
     """
-    lit = high > 24
-    if ignore is not None:
-        lit &= ~ignore
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit.astype(np.uint8))
+    height, width = found.high.shape
+    everything = View(np.ones((height, width), bool), "full", (0, 0, width, height))
+    border = _border(found)
+    if border is None:
+        return everything, None
+    mask, known = _lit(found, *border)
+    if mask.sum() < 0.02 * mask.size:
+        return everything, None
+    outline, score = shapes.fit(mask, known)
+    if score < TRUST:
+        return View(mask, "data", box_of(mask)), None
+    drawn = outline.render(height, width)
+    if drawn.mean() > 0.998:
+        return everything, None
+    shape: Shape = "rectangle" if outline.kind == "rounded" else outline.kind
+    return View(drawn, shape, box_of(drawn), outline.parameters()), outline
+
+
+def _border(found: Moments) -> tuple[float, float, float] | None:
+    """Luma of the border, the height above it that is no noise, and how far it moves; None if there is no border."""
+    ring = np.ones(found.high.shape, bool)
+    ring[3:-3, 3:-3] = False
+    still = ring & (found.range <= 8) & (found.edge < 6)
+    if found.frames == 1:
+        still &= found.median <= 40
+    if still.sum() < 0.03 * ring.sum():
+        return None
+    levels = np.bincount(found.median[still], minlength=256)
+    level = int(np.argmax(np.convolve(levels, np.ones(5), mode="same")))
+    near = still & (np.abs(found.median.astype(np.int16) - level) <= 5)
+    if near.sum() < 0.03 * ring.sum():
+        return None
+    above = float(np.quantile(found.high[near], 0.98)) - level
+    return float(level), max(4.0, above + 2.0), float(np.quantile(found.range[near], 0.98))
+
+
+def _lit(found: Moments, level: float, above: float, sway: float) -> tuple[Mask, Mask]:
+    """The data's own mask of the picture, and where it can be told."""
+    high = found.high.astype(np.float32)
+    lit = np.abs(high - level) > above
+    typical = float(np.median(found.range[lit])) if lit.any() else 0.0
+    known = np.ones(lit.shape, bool)
+    if found.frames > 1 and typical > 12:
+        moving = found.range > max(sway + 1, 4)
+        burned = lit & ~moving & (found.range <= min(12, 0.2 * typical))
+        burned = cv2.morphologyEx(burned.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+        known = ~(cv2.dilate(burned.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
+        lit &= moving
+    mask = _largest(lit)
+    return _half_level(mask, high, level), known
+
+
+def _largest(lit: Mask) -> Mask:
+    """Largest component without thin bridges, its gaps closed and its holes filled."""
+    opened = cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count < 2:
-        full = np.ones(high.shape, bool)
-        return View(full, "full", box_of(full))
-    mask = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    return View(mask, "data", box_of(mask))
+        return np.zeros_like(lit)
+    mask = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    mask = cv2.copyMakeBorder(mask, 16, 16, 16, 16, cv2.BORDER_REPLICATE)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
+    mask = mask[16:-16, 16:-16]
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(mask, contours, -1, 1, cv2.FILLED)
+    return np.asarray(mask > 0)
 
 
-def box_of(mask: NDArray[np.bool_]) -> Box:
+def _half_level(mask: Mask, high: NDArray[np.float32], level: float) -> Mask:
+    """The mask with its edge where luma is half way between the border and the picture beside it."""
+    inside = np.where(mask, high, level).astype(np.float32)
+    beside = cv2.dilate(cv2.blur(inside, (5, 5)), np.ones((9, 9), np.uint8))
+    half = np.abs(high - level) >= 0.5 * np.abs(beside - level)
+    band = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    sure = cv2.erode(mask.astype(np.uint8), np.ones((7, 7), np.uint8), borderValue=1) > 0
+    return np.asarray(sure | (band & mask & half))
+
+
+def _enlarged(view: View, outline: shapes.Outline | None, height: int, width: int) -> View:
+    """The view at the size of the coded frame: shapes by their numbers, data by interpolation."""
+    small = view.mask.shape
+    if (height, width) == small:
+        return view
+    if outline is not None:
+        scaled = outline.scaled(width / small[1], height / small[0])
+        mask = scaled.render(height, width)
+        return View(mask, view.shape, box_of(mask), scaled.parameters())
+    mask = cv2.resize(view.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5
+    return View(mask, view.shape, box_of(mask))
+
+
+def box_of(mask: Mask) -> Box:
     """Smallest box round the True pixels; the whole picture if there are none."""
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(ys):

@@ -1,0 +1,167 @@
+"""What is burned into the picture: still regions with lasting edges, then what a text detector adds.
+
+Tissue moves, so over distant moments its median is smooth; burned-in letters, plates, logos and frames of insets keep
+their edges at the same pixels. A picture that rests as a whole says nothing about overlays and yields none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endocur.extract.moments import Moments
+
+Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]
+
+MIN_MOMENTS = 5
+"""With fewer distinct moments a chance agreement of unlike pictures is not rare: nothing is called still."""
+STILL_SHARE = 0.2
+"""A pixel is still if it moves by less than this share of what the view typically moves."""
+LASTING_EDGE = 8.0
+"""Levels a pixel that the mean gradient keeps at an overlay's edge; tissue over distant moments keeps 1 to 3."""
+FREQUENT_EDGE = 3.0
+"""Digits that change: edges this many times as frequent as in the view's median pixel."""
+RIM = 0.008
+"""Share of the picture's height along the rim of the view where its own edge is no sign of an overlay."""
+RINGING = 0.004
+"""Share of the picture's height that a codec's ringing reaches beyond an overlay: 2-4 px at 720 lines."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Burned-in pixels."""
+
+    mask: Mask
+    """[h, w]."""
+    boxes: list[Box]
+    """x0, y0, x1, y1 of each connected region of the mask."""
+
+
+def resting(found: Moments, view: Mask) -> bool:
+    """True if the picture moves too little, or too few moments are distinct, to tell overlays from tissue."""
+    return found.frames < MIN_MOMENTS or float(np.median(found.range[view])) < 12.0 if view.any() else True
+
+
+def still_overlays(found: Moments, view: Mask) -> Overlay:
+    """Overlays by stillness alone.
+
+    Args:
+        found: statistics of distant moments.
+        view: bool [h, w], True where the picture is.
+    """
+    if resting(found, view):
+        return Overlay(np.zeros(view.shape, bool), [])
+    height = view.shape[0]
+    rim = max(2, round(RIM * height))
+    inner = _erode(view, rim)
+    typical = float(np.median(found.range[view]))
+    still = found.range <= np.clip(STILL_SHARE * typical, 6, 16)
+    edges = (found.lasting > LASTING_EDGE) & (found.lasting > 0.5 * found.edge)
+    core = _with_edges(still & view, edges & inner)
+    core |= edges & inner
+    core = _close(core, max(2, round(0.006 * height)), max(1, round(0.003 * height)))
+    core = _drop_specks(core, max(4, round(0.004 * height)))
+    core |= _frequent(found, view, core)
+    core = _fill(core, view)
+    return _overlay(_dilate(core, max(1, round(RINGING * height))) & view)
+
+
+def _with_edges(still: Mask, edges: Mask) -> Mask:
+    """Still regions whose border is mostly lasting edges: a dark lumen has a soft rim, a plate a sharp one."""
+    count, labels = cv2.connectedComponents(still.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return np.zeros_like(still)
+    near = _dilate(edges, 1)
+    border = still & ~_erode(still, 1)
+    total = np.bincount(labels[border], minlength=count)
+    sharp = np.bincount(labels[border & near], minlength=count)
+    keep = (sharp > 0.4 * np.maximum(1, total)) & (sharp >= 4)
+    keep[0] = False
+    return np.asarray(keep[labels])
+
+
+def _frequent(found: Moments, view: Mask, core: Mask) -> Mask:
+    """Digits that change beside still letters: frequent edges that touch a line of the core, to its left or right."""
+    usual = float(np.median(found.edge[view]))
+    often = (found.edge > max(8.0, FREQUENT_EDGE * usual)) & view & _erode(view, 2)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=8)
+    out = np.zeros_like(core)
+    for x, y, w, h, _ in stats[1:count]:
+        if w < 1.2 * h or h > 0.08 * view.shape[0]:
+            continue
+        left, right = max(0, x - 3 * h), min(view.shape[1], x + w + 3 * h)
+        strip = _close(often[y : y + h, left:right], max(1, h // 3), 1)
+        columns = strip.mean(axis=0) > 0.25
+        columns[x - left : x + w - left] = True
+        start, end = x - left, x + w - left
+        gap = max(2, h // 2)
+        while start > 0 and columns[max(0, start - gap) : start].any():
+            start = max(0, start - gap) + int(np.flatnonzero(columns[max(0, start - gap) : start])[0])
+        while end < len(columns) and columns[end : end + gap].any():
+            end = end + 1 + int(np.flatnonzero(columns[end : end + gap])[-1])
+        out[y : y + h, left + start : x] = True
+        out[y : y + h, x + w : left + end] = True
+    return out & view
+
+
+def _fill(core: Mask, view: Mask) -> Mask:
+    """Holes of the overlays (the moving picture inside an inset's frame), unless they are a large part of the view."""
+    outside = ~core
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(outside.astype(np.uint8), connectivity=4)
+    limit = 0.12 * view.sum()
+    inner = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] < limit and not _touches(stats[k], core.shape)]
+    return np.asarray(core | np.isin(labels, inner))
+
+
+def _touches(stat: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
+    x, y, w, h = (int(v) for v in stat[:4])
+    return x == 0 or y == 0 or x + w == shape[1] or y + h == shape[0]
+
+
+def add_boxes(mask: Mask, quads: Sequence[NDArray[np.float32]], view: Mask) -> Overlay:
+    """The overlays with the boxes of a text detector filled in.
+
+    Args:
+        mask: bool [h, w], what is known already.
+        quads: float32 [4, 2] (x, y) in pixels of `mask`.
+        view: bool [h, w].
+    """
+    canvas = mask.astype(np.uint8)
+    for quad in quads:
+        cv2.fillPoly(canvas, [np.round(quad).astype(np.int32)], 1)
+    return _overlay((canvas > 0) & view)
+
+
+def _overlay(mask: Mask) -> Overlay:
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    boxes = [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[1:count]]
+    return Overlay(mask, sorted(boxes, key=lambda box: (box[1], box[0])))
+
+
+def _drop_specks(mask: Mask, side: int) -> Mask:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= side
+    keep[0] = False
+    return np.asarray(keep[labels]) if count > 1 else mask
+
+
+def _kernel(rx: int, ry: int) -> NDArray[np.uint8]:
+    return np.ones((2 * ry + 1, 2 * rx + 1), np.uint8)
+
+
+def _close(mask: Mask, rx: int, ry: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _kernel(rx, ry)) > 0)
+
+
+def _dilate(mask: Mask, radius: int) -> Mask:
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), _kernel(radius, radius)) > 0)
+
+
+def _erode(mask: Mask, radius: int) -> Mask:
+    # a picture that reaches the frame's edge has no rim there
+    return np.asarray(cv2.erode(mask.astype(np.uint8), _kernel(radius, radius), borderValue=1) > 0)
