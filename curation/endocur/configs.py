@@ -252,7 +252,10 @@ class RunConfig(ExtractConfig):
 
     def stage(self, kind: type[C]) -> C:
         """The config of one of the four stages."""
-        return kind(**{field.name: getattr(self, field.name) for field in fields(kind) if hasattr(self, field.name)})  # type: ignore[arg-type]
+        # Both extract and shard have a jpeg_quality; the line's is that of extract, shard keeps its default.
+        own = {"jpeg_quality"} if kind is ShardConfig else set()
+        names = [field.name for field in fields(kind) if field.name not in own and hasattr(self, field.name)]  # type: ignore[arg-type]
+        return kind(**{name: getattr(self, name) for name in names})
 
 
 def _positive(name: str, value: float) -> None:
