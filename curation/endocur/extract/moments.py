@@ -53,8 +53,9 @@ def moments(luma: NDArray[np.uint8]) -> Moments:
         edge += cv2.magnitude(along_x, along_y)
         mean_x += along_x
         mean_y += along_y
+    share = np.float32(1 / count)
     lasting = np.asarray(cv2.magnitude(mean_x, mean_y), np.float32)
-    return Moments(low, median, high, edge / count, lasting / count, count)
+    return Moments(low, median, high, edge * share, lasting * share, count)
 
 
 def distinct(luma: NDArray[np.uint8]) -> NDArray[np.intp]:

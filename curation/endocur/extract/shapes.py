@@ -18,10 +18,12 @@ Kind = Literal["rectangle", "circle", "cut_circle", "rounded", "octagon", "notch
 Mask = NDArray[np.bool_]
 Grid = tuple[NDArray[np.float32], NDArray[np.float32]]
 
-SIMPLER = 0.006
-"""A shape with fewer numbers is taken if its agreement falls short of the best shape's by no more than this."""
+PRICE = 0.0005
+"""Agreement that each number of a shape must earn: four more sides for a circle must gain 0.002."""
+CLOSE = 0.02
+"""Shapes this near to the best on the coarse mask are compared again on the full one."""
 COARSE_SIDE = 160
-"""Longest side of the mask on which all shapes are tried; only the chosen one is refined on the full mask."""
+"""Longest side of the mask on which all shapes are tried."""
 CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
 NAMES: dict[Kind, tuple[str, ...]] = {
     "rectangle": ("x0", "y0", "x1", "y1"),
@@ -80,9 +82,9 @@ def fit(mask: Mask, known: Mask) -> tuple[Outline, float]:
     seen = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
     tried = [_search(kind, start, small, seen, (4.0, 2.0, 1.0, 0.5, 0.25)) for kind, start in _starts(small, seen)]
     best = max(score for _, score in tried)
-    outline = next(outline for outline, score in tried if score >= best - SIMPLER)
-    outline = outline.scaled(width / size[0], height / size[1])
-    return _search(outline.kind, np.array(outline.numbers), mask, known, (1.0, 0.5, 0.25))
+    near = [outline.scaled(width / size[0], height / size[1]) for outline, score in tried if score >= best - CLOSE]
+    fine = [_search(outline.kind, np.array(outline.numbers), mask, known, (1.0, 0.5, 0.25)) for outline in near]
+    return max(fine, key=lambda pair: pair[1] - PRICE * len(pair[0].numbers))
 
 
 def _grid(height: int, width: int) -> Grid:
@@ -195,8 +197,8 @@ def _starts(mask: Mask, known: Mask) -> list[tuple[Kind, NDArray[np.float64]]]:
 def _solid_box(mask: Mask) -> tuple[float, float, float, float]:
     """The box of rows and columns that hold a fair share of the mask: thin spurs do not count."""
     rows, columns = mask.sum(axis=1), mask.sum(axis=0)
-    ys = np.flatnonzero(rows > 0.08 * rows.max())
-    xs = np.flatnonzero(columns > 0.08 * columns.max())
+    ys = np.flatnonzero(rows > 0.08 * float(rows.max()))
+    xs = np.flatnonzero(columns > 0.08 * float(columns.max()))
     return float(xs[0]), float(ys[0]), float(xs[-1] + 1), float(ys[-1] + 1)
 
 
@@ -252,8 +254,8 @@ def _notch_start(mask: Mask, known: Mask, box: list[float], legs: list[float], c
     columns = slice(x0, xm) if corner in (0, 3) else slice(xm, x1)
     quarter[rows, columns] = lack[rows, columns]
     by_row, by_column = quarter.sum(axis=1), quarter.sum(axis=0)
-    ys = np.flatnonzero(by_row > 0.3 * max(1, by_row.max()))
-    xs = np.flatnonzero(by_column > 0.3 * max(1, by_column.max()))
+    ys = np.flatnonzero(by_row > 0.3 * max(1.0, float(by_row.max())))
+    xs = np.flatnonzero(by_column > 0.3 * max(1.0, float(by_column.max())))
     if not len(ys) or not len(xs):
         return box[0] if corner in (0, 3) else box[2], box[1] if corner in (0, 1) else box[3]
     return float(xs[-1] + 1 if corner in (0, 3) else xs[0]), float(ys[-1] + 1 if corner in (0, 1) else ys[0])

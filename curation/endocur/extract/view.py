@@ -22,6 +22,10 @@ TEXT_FRAMES = 8
 """Probe frames the text detector is asked about."""
 TRUST = 0.95
 """Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
+EVIDENCE = 0.5
+"""Share of the outline that must be a real edge; below, there is no border and the picture fills the frame."""
+STEP = 4.0
+"""Levels a pixel of a real edge: a border 8 levels darker than the picture beside it."""
 
 Shape = Literal["circle", "cut_circle", "octagon", "notched_octagon", "rectangle", "full", "data"]
 Box = tuple[int, int, int, int]
@@ -142,13 +146,28 @@ def find_view(found: Moments) -> tuple[View, shapes.Outline | None]:
     if mask.sum() < 0.02 * mask.size:
         return everything, None
     outline, score = shapes.fit(mask, known)
+    drawn = outline.render(height, width)
+    chosen = drawn if score >= TRUST else mask
+    if chosen.mean() > 0.998 or _evidence(chosen, found) < EVIDENCE:
+        return everything, None
     if score < TRUST:
         return View(mask, "data", box_of(mask)), None
-    drawn = outline.render(height, width)
-    if drawn.mean() > 0.998:
-        return everything, None
     shape: Shape = "rectangle" if outline.kind == "rounded" else outline.kind
     return View(drawn, shape, box_of(drawn), outline.parameters()), outline
+
+
+def _evidence(mask: Mask, found: Moments) -> float:
+    """Share of the view's outline, inside the frame, where luma really steps: dark tissue fades, a border does not."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    x, y = np.concatenate(contours)[:, 0].T
+    height, width = mask.shape
+    free = (x > 3) & (x < width - 4) & (y > 3) & (y < height - 4)
+    if not free.any():
+        return 1.0
+    along_x = cv2.Scharr(found.high, cv2.CV_32F, 1, 0, scale=1 / 32)
+    along_y = cv2.Scharr(found.high, cv2.CV_32F, 0, 1, scale=1 / 32)
+    step = cv2.dilate(cv2.magnitude(along_x, along_y), np.ones((5, 5), np.uint8))
+    return float((step[y[free], x[free]] >= STEP).mean())
 
 
 def _border(found: Moments) -> tuple[float, float, float] | None:
