@@ -47,8 +47,13 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON atomically: sorted keys, one newline at the end, so equal values give equal bytes."""
-    write_atomic(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write JSON atomically, in the form of `json_bytes`."""
+    write_atomic(path, json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """JSON in one form: sorted keys, UTF-8, a newline at the end, so that equal values give equal bytes."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def read_json(path: Path) -> Any:
@@ -144,7 +149,8 @@ class Lock:
         temporary.write_text(json.dumps(me), encoding="utf-8")
         try:
             os.link(temporary, self.path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
+            # Not found: the holder has just swept its folder of temporary names.
             return False
         finally:
             temporary.unlink(missing_ok=True)
