@@ -5,51 +5,54 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from endocur.account import Account
 from endocur.configs import VerifyConfig
-from endoshards.errors import BadInput, CheckFailed
-from endoshards.files import read_json
+from endoshards.errors import CheckFailed
+from endoshards.verify import Finding, verify
 
 SHOWN = 50
-"""Findings printed; all of them are in --json."""
+"""Faults printed; all of them are in --json."""
 
 
 def run(config: VerifyConfig) -> None:
-    """Check, print the findings. Raises: CheckFailed (exit 4) with faults, BadInput (exit 3) without an index."""
-    from endoshards.verify import verify
+    """Check, print the faults. Raises: CheckFailed (exit 4) if there are any, BadInput (exit 3) without an index."""
+    samples = 0
 
-    if not (config.shards / "index.json").is_file():
-        raise BadInput(f"{config.shards} holds no index.json, so no finished shards; make some: endocur shard.")
-    found = verify(config.shards, decode=config.decode)
-    index = read_json(config.shards / "index.json")
-    listed = index.get("shardlist", []) if isinstance(index, dict) else []
-    samples = sum(int(shard.get("nsamples", 0)) for shard in listed)
+    def count(more: int) -> None:
+        nonlocal samples
+        samples += more
+        bar.advance(more)
+
+    with Account("verify", config.shards).bar(None, "samples") as bar:
+        found = verify(config.shards, decode=config.decode, progress=count)
     if config.json:
-        value = {
-            "shards": len(listed),
-            "samples": samples,
-            "decoded": config.decode,
-            "findings": [asdict(finding) for finding in found],
-        }
+        faults = [asdict(finding) for finding in found]
+        value = {"samples": samples, "decoded": config.decode, "faults": faults}
         sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     else:
-        kinds = Counter(finding.kind for finding in found)
-        rows = [(finding.shard, finding.key or "-", finding.kind, finding.detail) for finding in found[:SHOWN]]
-        if rows:
-            sys.stdout.write(_table([("shard", "key", "fault", "detail"), *rows]))
-        if len(found) > SHOWN:
-            counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
-            sys.stdout.write(f"and {len(found) - SHOWN:,} more; in all: {counts}. All of them: --json.\n")
-        sys.stdout.write(f"{len(listed):,} shards, {samples:,} samples, {len(found):,} faults\n")
+        sys.stdout.write(lines(found) + f"{samples:,} samples checked, {len(found):,} faults\n")
     if found:
         raise CheckFailed(
-            f"{config.shards} has {len(found):,} faults; write it again: remove the folder and type endocur shard."
+            f"{config.shards} has {len(found):,} fault{'s' if len(found) > 1 else ''}; copy it again from where it "
+            f"came, or write it anew: rm -r {config.shards}, then endocur shard --out {config.shards}"
         )
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=False)) + f"  {row[-1]}\n" for row in rows
-    )
+def lines(found: Sequence[Finding]) -> str:
+    """The first faults as a table, and how many more there are of which kind."""
+    if not found:
+        return ""
+    rows = [("shard", "sample", "fault", "detail")]
+    rows += [(one.shard or "-", one.key or "-", one.kind, one.detail) for one in found[:SHOWN]]
+    wide = [max(len(row[column]) for row in rows) for column in range(3)]
+    out = [
+        "  ".join([f"{cell:<{width}}" for cell, width in zip(row[:3], wide, strict=True)] + [row[3]]) for row in rows
+    ]
+    if len(found) > SHOWN:
+        kinds = Counter(one.kind for one in found)
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
+        out.append(f"and {len(found) - SHOWN:,} more; in all: {counts}; each of them: --json")
+    return "\n".join(out) + "\n"
