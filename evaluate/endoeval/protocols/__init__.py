@@ -1,0 +1,1 @@
+"""Judges of frozen features. Every choice (k, C, steps, threshold) is made inside the training part of a fold."""
