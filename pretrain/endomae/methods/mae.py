@@ -20,7 +20,7 @@ from endomae.models.initialise import initialise
 if TYPE_CHECKING:
     from endomae.recipes import Recipe
 
-COLUMNS = ("frame", "what the encoder sees", "reconstruction")
+VIEWS = ("frame", "what the encoder sees", "reconstruction")
 HIDDEN_GREY = 0.5
 """Level, in [0, 1], at which pictures draw hidden patches."""
 
@@ -55,8 +55,8 @@ class MaskedAutoencoder(nn.Module):
         self.decoder = decoder
         self.mask_ratio = mask_ratio
         self.norm_pix = norm_pix
-        self.patch = int(self.encoder.patch_embed.patch_size[0])
-        self.patches = int(self.encoder.patch_embed.num_patches)
+        vit: Any = encoder
+        self.patch = int(vit.patch_embed.patch_size[0])
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
 
@@ -124,9 +124,9 @@ class MaskedAutoencoder(nn.Module):
             prediction = prediction * deviation + mean
         hidden = masking.hidden[..., None]
         grey = ((HIDDEN_GREY - self.mean) / self.std).repeat(self.patch * self.patch)
-        columns = [patches, torch.where(hidden, grey, patches), torch.where(hidden, prediction, patches)]
-        shown = [self._as_bytes(unpatchify(column, self.patch)) for column in columns]
-        return Pictures(COLUMNS, torch.stack(shown, dim=1).cpu().numpy())
+        views = [patches, torch.where(hidden, grey, patches), torch.where(hidden, prediction, patches)]
+        shown = [self._as_bytes(unpatchify(view, self.patch)) for view in views]
+        return Pictures(VIEWS, torch.stack(shown, dim=1).cpu().numpy())
 
     def _as_bytes(self, pixels: Tensor) -> Tensor:
         levels = pixels.permute(0, 2, 3, 1) * self.std + self.mean
@@ -161,6 +161,7 @@ def build(recipe: Recipe, encoder: nn.Module) -> Method:
         draws=patches,
         pooling="mean",
         levels={"predicting zero": (values - 1) / values} if recipe.norm_pix else {},
+        views=VIEWS,
         pictures=module.pictures,
         blocks=(*vit.blocks, *decoder.blocks),
         shapes={

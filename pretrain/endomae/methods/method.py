@@ -21,7 +21,7 @@ class Terms(NamedTuple):
 
     loss_sum: Tensor
     """Scalar, float32, differentiable: the sum of the loss over everything counted."""
-    count: Tensor
+    counted: Tensor
     """Scalar, float32: over how many terms; 0 where the micro-batch held nothing to learn from."""
     shown: dict[str, tuple[Tensor, Tensor]]
     """More to log, name -> (sum, count); the same names in every micro-batch."""
@@ -30,10 +30,10 @@ class Terms(NamedTuple):
 class Pictures(NamedTuple):
     """What a reader should see of a method for a few fixed frames."""
 
-    columns: tuple[str, ...]
-    """What each column shows, in order."""
+    views: tuple[str, ...]
+    """What each view of a frame shows, in order."""
     images: NDArray[np.uint8]
-    """uint8 [n, columns, H, W, 3], RGB."""
+    """uint8 [frames, views, H, W, 3], RGB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,8 @@ class Method:
     """How the exported encoder's tokens become one vector: `cls`, `mean` or `cls+mean`."""
     levels: Mapping[str, float]
     """Losses a reader needs beside the curve, by what they mean, e.g. what predicting zero gives."""
+    views: tuple[str, ...]
+    """What its pictures show of a frame, in order."""
     pictures: Callable[[Batch], Pictures]
     """What to show for fixed frames; no gradient, no side effect."""
     blocks: tuple[nn.Module, ...]

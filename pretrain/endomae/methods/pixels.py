@@ -45,8 +45,10 @@ def targets(patches: Tensor, norm_pix: bool) -> Tensor:
     """
     if not norm_pix:
         return patches
-    mean, deviation = patch_statistics(patches)
-    return (patches - mean) / deviation
+    # Taken from the first value: the rounded mean of a flat patch, divided by 1e-3, would not be 0.
+    shifted = patches - patches[..., :1]
+    mean, deviation = patch_statistics(shifted)
+    return (shifted - mean) / deviation
 
 
 def patch_statistics(patches: Tensor) -> tuple[Tensor, Tensor]:

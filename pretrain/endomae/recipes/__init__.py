@@ -14,7 +14,7 @@ from typing import Any
 from endomae.configs import PretrainConfig
 from endoshards.errors import BadOption
 from endoshards.files import fingerprint
-from endoshards.settings import load, what
+from endoshards.settings import load
 
 FOLDER = Path(__file__).parent
 FOR_DEVICE = {"cpu": "mae-cpu", "cuda": "mae-vit-b"}

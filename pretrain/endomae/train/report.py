@@ -1,0 +1,168 @@
+"""`report.html` of a run, made from the run folder's files alone."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from endomae.train.progress import clock
+from endomae.train.runs import RunFolder, read_metrics
+from endoshards import page
+from endoshards.files import read_json, write_atomic
+
+Rows = list[dict[str, Any]]
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write the report of a run, finished or not.
+
+    Args:
+        run: with `run.json`, `run.toml` and `metrics.jsonl`.
+    Returns: the page's path.
+    """
+    facts: dict[str, Any] = read_json(run.facts)
+    rows = read_metrics(run.metrics)
+    sections = [
+        page.Section("Loss", _loss(facts, rows)),
+        page.Section("Reconstructions", _pictures(run, facts)),
+        page.Section("Rate, speed and data", _course(rows)),
+        page.Section("Data", _data(facts.get("data", {}))),
+        page.Section("Parameters", _parameters(facts.get("method", {}))),
+        page.Section("Settings", _settings(run.settings, facts)),
+    ]
+    note = f"endomae {facts.get('endomae', '?')} · recipe {facts.get('recipe')} · {facts.get('steps')} steps"
+    write_atomic(run.report, page.page(f"Run {run.name}", sections, note=note))
+    return run.report
+
+
+def _loss(facts: Mapping[str, Any], rows: Rows) -> str:
+    trained = [(row["step"], row["loss"]) for row in rows if "loss" in row]
+    held = [(row["step"], row["held_out_loss"]) for row in rows if "held_out_loss" in row]
+    levels: dict[str, float] = facts.get("method", {}).get("levels", {})
+    curves = {"training": trained} | ({"held out": held} if held else {})
+    chart = page.lines(curves, x_label="step", y_label="loss", marks=levels)
+    said: list[tuple[str, object]] = []
+    if held:
+        best = min(held, key=lambda point: point[1])
+        said += [
+            ("held-out loss before the first step", held[0][1]),
+            ("last held-out loss", held[-1][1]),
+            ("lowest held-out loss", f"{best[1]:.4f} at step {best[0]}"),
+        ]
+    if trained:
+        said.append(("last training loss", trained[-1][1]))
+    if facts.get("expected_first_loss"):
+        said.append(("first loss the recipe expects, about", facts["expected_first_loss"]))
+    words = [
+        f"A loss of {level:.3f} is what {name} gives: a curve that stays there has learned nothing."
+        for name, level in levels.items()
+    ]
+    words.append(
+        "Held-out frames come from groups that were never trained on. A low loss is no proof of useful features: "
+        "endomae eval measures those."
+        if held
+        else "Nothing was held out (too few groups), so there is no held-out curve."
+    )
+    return chart + page.facts(said) + page.paragraph(" ".join(words))
+
+
+def _pictures(run: RunFolder, facts: Mapping[str, Any]) -> str:
+    files = sorted(run.pictures.glob("step-*.png")) if run.pictures.is_dir() else []
+    if not files:
+        return page.paragraph("No pictures were written.")
+    chosen = sorted({files[0], files[len(files) // 4], files[-1]})
+    method = facts.get("method", {})
+    shown = [page.paragraph(f"Rows: {', '.join(method.get('views', ()))}. {method.get('pictures_note', '')}".strip())]
+    if not facts.get("data", {}).get("held_out_samples"):
+        shown.append(page.paragraph("These frames were trained on: nothing is held out."))
+    for file in reversed(chosen):
+        step = int(file.stem.removeprefix("step-"))
+        picture = page.image(file.read_bytes(), "image/png", alt=f"reconstructions at step {step}")
+        shown.append(page.gallery([(picture, f"step {step:,}")]))
+    return "".join(shown)
+
+
+def _course(rows: Rows) -> str:
+    trained = [row for row in rows if "loss" in row]
+    if not trained:
+        return page.paragraph("No step was logged.")
+    total = trained[-1]["elapsed_s"]
+    waited = sum(row["data_wait"] * row["seconds_a_step"] for row in trained) / max(
+        1e-9, sum(row["seconds_a_step"] for row in trained)
+    )
+    said: list[tuple[str, object]] = [
+        ("training time", clock(total)),
+        ("images", trained[-1]["samples"]),
+        ("images a second", trained[-1]["samples"] / max(1e-9, total)),
+        ("share of time waiting for data", f"{waited:.1%}"),
+        ("samples replaced because they could not be read", trained[-1].get("bad_samples", 0)),
+        ("share of patches inside the view", trained[-1].get("valid_share")),
+    ]
+    if "peak_gib" in trained[-1]:
+        said.append(("peak GPU memory, GiB", max(row["peak_gib"] for row in trained)))
+    return (
+        page.facts(said)
+        + page.lines({"learning rate": [(r["step"], r["rate"]) for r in trained]}, x_label="step", y_label="rate")
+        + page.lines(
+            {"waiting for data": [(r["step"], 100 * r["data_wait"]) for r in trained]},
+            x_label="step",
+            y_label="% of time",
+        )
+    )
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    named = (
+        ("name", "set"),
+        ("samples", "samples"),
+        ("shards", "shards"),
+        ("groups", "groups (patients or procedures)"),
+        ("trained_samples", "trained on"),
+        ("held_out_samples", "held out"),
+        ("held_out_groups", "held-out groups"),
+        ("has_masks", "tissue masks"),
+        ("order_fingerprint", "order fingerprint"),
+        ("content_fingerprint", "content fingerprint"),
+    )
+    info: dict[str, Any] = dict(data.get("info", {}))
+    leaks = info.pop("leaks", None)
+    checks = page.paragraph(
+        "The shards note these leak checks:"
+        if leaks
+        else "The shards note no leak check: test frames may be among them."
+    )
+    return (
+        page.facts([(label, data.get(name)) for name, label in named])
+        + checks
+        + (page.facts(_flat(leaks)) if isinstance(leaks, dict) else page.paragraph(str(leaks)) if leaks else "")
+        + (page.paragraph("Noted by who wrote the shards:") + page.facts(_flat(info)) if info else "")
+    )
+
+
+def _parameters(method: Mapping[str, Any]) -> str:
+    headers, rows = method.get("groups", ([], []))
+    shapes = [
+        (name, "x".join(map(str, shape)) if isinstance(shape, list) else shape)
+        for name, shape in method.get("shapes", {}).items()
+    ]
+    return page.table(headers, rows, numeric=range(1, len(headers))) + page.facts(shapes)
+
+
+def _settings(path: Path, facts: Mapping[str, Any]) -> str:
+    values = tomllib.loads(path.read_text("utf-8"))
+    about = [(name, facts[name]) for name in ("sources", "cost") if facts.get(name)]
+    asked = {name: value for name, value in facts.get("asked", {}).items() if value is not None}
+    about.append(("asked for", ", ".join(f"{value:g} {name}" for name, value in asked.items())))
+    return (
+        page.facts([*about, *_flat(facts.get("machine", {}))])
+        + page.paragraph("All settings in force (run.toml, a valid --config):")
+        + page.table(["setting", "value"], [(name, str(value)) for name, value in values.items()])
+    )
+
+
+def _flat(value: Mapping[str, Any]) -> list[tuple[str, object]]:
+    return [
+        (name, inner if isinstance(inner, str | int | float | None) else str(inner)) for name, inner in value.items()
+    ]

@@ -1,0 +1,281 @@
+"""The training loop: steps, curves, held-out passes, pictures, checkpoints, and an orderly end."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from endomae.methods import Batch
+from endomae.train import checkpoints
+from endomae.train.feed import Feed, Views
+from endomae.train.learner import Learner, StepSums
+from endomae.train.metrics import Curves
+from endomae.train.pictures import write_pictures
+from endomae.train.progress import Moment, Progress
+from endomae.train.runs import RunFolder
+from endomae.train.stop import StopSignals
+from endoshards.errors import BadInput, CheckFailed, Stopped
+
+HELD_OUT_PASSES = 20
+"""Held-out passes of a run, beside those at checkpoints."""
+CUDA_PATIENCE = 10
+"""Steps whose sums may wait on the GPU before they are read; reading makes the CPU wait for it."""
+NAMED_KEYS = 8
+"""Samples named where a loss is not finite."""
+
+
+@dataclass
+class Progression:
+    """What a checkpoint keeps beside tensors: where the run stands, and the sums of the running log line."""
+
+    step: int = 0
+    samples_seen: int = 0
+    elapsed_s: float = 0.0
+    best_held_out: float | None = None
+    window: dict[str, float] = field(default_factory=dict)
+    """Sums of step means since the last line of metrics.jsonl."""
+    window_steps: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; floats come back exactly."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """How often what is done, in steps."""
+
+    log: int
+    checkpoint: int
+    held_out: int
+
+    @classmethod
+    def of(cls, steps: int, log: int, checkpoint: int) -> Rhythm:
+        """About twenty held-out passes a run."""
+        return cls(log=log, checkpoint=checkpoint, held_out=max(1, steps // HELD_OUT_PASSES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What surrounds a training."""
+
+    rhythm: Rhythm
+    signals: StopSignals
+    """Asked between steps."""
+    noted: Mapping[str, Any]
+    """What every checkpoint notes beside the progression, e.g. seed and order fingerprint."""
+
+
+@dataclass(frozen=True)
+class _Pending:
+    step: int
+    sums: StepSums
+    keys: list[str]
+
+
+class Trainer:
+    """Trains a learner to its last step, or to a signal."""
+
+    def __init__(
+        self, learner: Learner, feed: Feed, views: Views, *, run: RunFolder, at: Progression, how: How
+    ) -> None:
+        """Put together; see `train`.
+
+        Args:
+            learner: with the weights of `at`.
+            feed: starts at `at.samples_seen`.
+            views: fixed frames to judge and show.
+            run: where everything is written, by the first process only.
+            at: where the run stands; kept up to date.
+            how: rhythm, signals, and what checkpoints note.
+        """
+        self.learner, self.feed, self.views, self.run, self.at = learner, feed, views, run, at
+        self.rhythm, self.signals, self.noted = how.rhythm, how.signals, how.noted
+        self.world = learner.world
+        self._held_out, self._shown = tensors(views.arrays), tensors(views.shown)
+        self._keys: list[str] = []
+        self._pending: list[_Pending] = []
+        self._judged: tuple[int, float] | None = None
+        """Step and loss of the last held-out pass."""
+        self._marked = (time.monotonic(), 0.0, at.step)
+        self._patience = CUDA_PATIENCE if self.world.device.type == "cuda" else 1
+
+    def train(self, curves: Curves | None) -> None:
+        """Run to the last step.
+
+        Args:
+            curves: of the first process, open at `at.step`; None in the others.
+        Raises: CheckFailed for a loss that is not finite; Stopped or KeyboardInterrupt after a signal, once
+            everything is saved; BadInput if too many samples are unreadable or the GPU's memory is too small.
+        """
+        steps, batches = self.learner.steps, self._remember_keys()
+        if self.at.step == 0:
+            self._judge(curves)
+        with Progress(steps, self.at.step, shown=curves is not None) as progress:
+            self._marked = (time.monotonic(), self.feed.wait_s, self.at.step)
+            while self.at.step < steps:
+                self._step(batches)
+                step = self.at.step
+                saves = step % self.rhythm.checkpoint == 0 or step == steps
+                judges = saves or step % self.rhythm.held_out == 0
+                logs = step % self.rhythm.log == 0 or step == steps
+                stops = False
+                if logs or judges or len(self._pending) >= self._patience:
+                    stops = self._read_pending()
+                if judges or stops:
+                    self._require_finite_weights()
+                if logs:
+                    self._log(curves, progress)
+                if judges:
+                    self._judge(curves)
+                if saves or stops:
+                    self._save(curves)
+                if stops and step < steps:
+                    self._stop()
+
+    def _step(self, batches: Iterator[Batch]) -> None:
+        self._keys = []
+        try:
+            sums = self.learner.step(self.at.step, batches, asked_to_stop=bool(self.signals.noted))
+        except torch.cuda.OutOfMemoryError:
+            raise BadInput(self._too_large()) from None
+        self.at.step += 1
+        self.at.samples_seen += self.learner.recipe.batch
+        self._pending.append(_Pending(self.at.step, sums, self._keys))
+
+    def _remember_keys(self) -> Iterator[Batch]:
+        for batch, keys in self.feed:
+            self._keys.extend(keys)
+            yield batch
+
+    def _read_pending(self) -> bool:
+        """Take in what the last steps summed; True if a process was asked to stop."""
+        stops = False
+        for pending in self._pending:
+            means, asked = pending.sums.read()
+            if not math.isfinite(means["loss"]):
+                raise CheckFailed(self._not_finite(pending, means["loss"]))
+            for name, value in means.items():
+                self.at.window[name] = self.at.window.get(name, 0.0) + value
+            self.at.window_steps += 1
+            stops = stops or asked
+        self._pending = []
+        return stops
+
+    def _log(self, curves: Curves | None, progress: Progress) -> None:
+        now, waited = time.monotonic(), self.feed.wait_s
+        took, made = max(now - self._marked[0], 1e-9), self.at.step - self._marked[2]
+        wait, self._marked = (waited - self._marked[1]) / took, (now, waited, self.at.step)
+        self.at.elapsed_s += took
+        means = {name: value / self.at.window_steps for name, value in self.at.window.items()}
+        self.at.window, self.at.window_steps = {}, 0
+        if curves is None:
+            return
+        row = {
+            "step": self.at.step,
+            "samples": self.at.samples_seen,
+            **means,
+            "rate": self.learner.rate(self.at.step - 1),
+            "images_per_s": made * self.learner.recipe.batch / took,
+            "seconds_a_step": took / max(1, made),
+            "data_wait": min(1.0, max(0.0, wait)),
+            "bad_samples": self.feed.bad,
+            "elapsed_s": self.at.elapsed_s,
+        }
+        if self.world.device.type == "cuda":
+            row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        curves.write(row)
+        left = (self.learner.steps - self.at.step) * self.at.elapsed_s / self.at.step
+        progress.show(
+            Moment(
+                self.at.step,
+                means["loss"],
+                self._judged[1] if self._judged else None,
+                row["images_per_s"],
+                row["data_wait"],
+                left,
+            )
+        )
+
+    def _judge(self, curves: Curves | None) -> None:
+        """A held-out pass and new pictures, by the first process; the others go on to the next step and wait."""
+        if curves is None:
+            return
+        if self._held_out:
+            means = self.learner.evaluate(self._held_out)
+            self._judged = (self.at.step, means["loss"])
+            curves.write({"step": self.at.step, **{f"held_out_{name}": value for name, value in means.items()}})
+        pictures = self.learner.pictures(self._shown)
+        write_pictures(self.run.pictures / f"step-{self.at.step:08d}.png", pictures.images)
+
+    def _save(self, curves: Curves | None) -> None:
+        if curves is None:
+            return
+        curves.sync()
+        # After a signal there is no pass of this very step, and an unbroken run would not have saved here.
+        held = self._judged[1] if self._judged and self._judged[0] == self.at.step else None
+        improves = held is not None and (self.at.best_held_out is None or held < self.at.best_held_out)
+        if improves:
+            self.at.best_held_out = held
+        state = {**self.at.to_json(), **self.noted}
+        folder = checkpoints.save(self.run, self.learner.module, self.learner.optimiser, self.learner.groups, state)
+        if improves or not self._held_out or self.run.named("best") is None:
+            checkpoints.name_best(self.run, folder)
+        checkpoints.tidy(self.run)
+
+    def _stop(self) -> None:
+        self.world.wait()
+        if self.signals.noted == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise Stopped(
+            f"{self.run.root} was stopped at step {self.at.step} of {self.learner.steps} and is saved; "
+            "the same command goes on from there."
+        )
+
+    def _require_finite_weights(self) -> None:
+        """A finite loss may still have given an endless gradient: no checkpoint of that is written."""
+        broken = [
+            name for name, weight in self.learner.module.named_parameters() if not bool(torch.isfinite(weight).all())
+        ]
+        if broken:
+            raise CheckFailed(
+                f"weights are not finite after step {self.at.step}, {broken[0]} first, with the samples "
+                f"{self._some_keys(self._keys)}. {self._kept()} Lower --lr or look at these samples."
+            )
+
+    def _some_keys(self, own: list[str]) -> str:
+        """The batch's first keys, of all processes."""
+        keys = [key for part in self.world.gather(own) for key in part]
+        more = f" and {len(keys) - NAMED_KEYS} more" if len(keys) > NAMED_KEYS else ""
+        return ", ".join(keys[:NAMED_KEYS]) + more
+
+    def _kept(self) -> str:
+        last = self.run.named("last")
+        return f"{last} is kept." if last else "There is no checkpoint yet."
+
+    def _not_finite(self, pending: _Pending, loss: float) -> str:
+        return (
+            f"the loss became {loss} at step {pending.step}, with the samples {self._some_keys(pending.keys)}. "
+            f"{self._kept()} Lower --lr (it was {self.learner.rate(pending.step - 1):.3g}) or look at these samples."
+        )
+
+    def _too_large(self) -> str:
+        recipe, world = self.learner.recipe, self.world
+        share = recipe.batch // (recipe.accumulate * world.ranks)
+        return (
+            f"a micro-batch of {share} images of {recipe.size} px does not fit the GPU's memory "
+            f"(peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB). --accumulate {recipe.accumulate * 2} halves "
+            "it with the same result; a smaller --batch or --size needs less too."
+        )
+
+
+def tensors(arrays: dict[str, Any]) -> dict[str, Tensor]:
+    """Arrays as tensors that share their memory."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

@@ -1,0 +1,1 @@
+"""Weights in and out: exports that other tools load, and starts from other weights."""
