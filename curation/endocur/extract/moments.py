@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -35,27 +36,39 @@ class Moments:
         return self.high - self.low
 
 
-def moments(luma: NDArray[np.uint8]) -> Moments:
+def moments(frames: Sequence[NDArray[np.uint8]]) -> Moments:
     """Statistics of the distinct moments of a probe.
 
     Args:
-        luma: uint8 [n, h, w] in time order, n >= 1.
+        frames: uint8 [h, w, 3] RGB each, in time order, at least one.
     """
-    frames = luma[distinct(luma)]
-    count = len(frames)
-    low, median, high = _percentiles(frames, (LOW, 0.5, HIGH))
-    edge = np.zeros(frames.shape[1:], np.float32)
-    mean_x, mean_y = np.zeros_like(edge), np.zeros_like(edge)
-    for frame in frames:
-        # Scharr's kernel sums to 32 over a unit slope
-        along_x = cv2.Scharr(frame, cv2.CV_32F, 1, 0, scale=1 / 32)
-        along_y = cv2.Scharr(frame, cv2.CV_32F, 0, 1, scale=1 / 32)
-        edge += cv2.magnitude(along_x, along_y)
-        mean_x += along_x
-        mean_y += along_y
-    share = np.float32(1 / count)
-    lasting = np.asarray(cv2.magnitude(mean_x, mean_y), np.float32)
-    return Moments(low, median, high, edge * share, lasting * share, count)
+    luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+    kept = distinct(luma)
+    low, median, high = _percentiles(luma[kept], (LOW, 0.5, HIGH))
+    edge = np.zeros(luma.shape[1:], np.float32)
+    lasting = np.zeros_like(edge)
+    share = np.float32(1 / len(kept))
+    for plane in (luma, None):
+        mean_x, mean_y = np.zeros_like(edge), np.zeros_like(edge)
+        for index in kept:
+            # a blue logo can be as bright as the tissue round it: its edge is in red less luma
+            picture = plane[index] if plane is not None else cv2.subtract(frames[index][..., 0], luma[index])
+            along_x, along_y = gradient(picture)
+            mean_x += along_x
+            mean_y += along_y
+            if plane is not None:
+                edge += cv2.magnitude(along_x, along_y)
+        lasting = np.maximum(lasting, cv2.magnitude(mean_x, mean_y) * share)
+    return Moments(low, median, high, edge * share, lasting, len(kept))
+
+
+def gradient(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Slope along x and y in levels a pixel."""
+    # Scharr's kernel answers 32 to a slope of 1
+    return (
+        np.asarray(cv2.Scharr(picture, cv2.CV_32F, 1, 0, scale=1 / 32), np.float32),
+        np.asarray(cv2.Scharr(picture, cv2.CV_32F, 0, 1, scale=1 / 32), np.float32),
+    )
 
 
 def distinct(luma: NDArray[np.uint8]) -> NDArray[np.intp]:

@@ -26,8 +26,12 @@ LASTING_EDGE = 8.0
 """Levels a pixel that the mean gradient keeps at an overlay's edge; tissue over distant moments keeps 1 to 3."""
 FREQUENT_EDGE = 3.0
 """Digits that change: edges this many times as frequent as in the view's median pixel."""
-RIM = 0.008
-"""Share of the picture's height along the rim of the view where its own edge is no sign of an overlay."""
+LETTER_GAP = 0.012
+"""Share of the picture's height that letters of one line lie apart at most (half of it)."""
+LINE = 0.07
+"""Share of the picture's height that a line of text is high at most."""
+RIM = 0.004
+"""Share of the picture's height on each side of the view's outline where its own edge is no sign of an overlay."""
 RINGING = 0.004
 """Share of the picture's height that a codec's ringing reaches beyond an overlay: 2-4 px at 720 lines."""
 
@@ -57,18 +61,33 @@ def still_overlays(found: Moments, view: Mask) -> Overlay:
     if resting(found, view):
         return Overlay(np.zeros(view.shape, bool), [])
     height = view.shape[0]
-    rim = max(2, round(RIM * height))
-    inner = _erode(view, rim)
     typical = float(np.median(found.range[view]))
-    still = found.range <= np.clip(STILL_SHARE * typical, 6, 16)
-    edges = (found.lasting > LASTING_EDGE) & (found.lasting > 0.5 * found.edge)
-    core = _with_edges(still & view, edges & inner)
-    core |= edges & inner
-    core = _close(core, max(2, round(0.006 * height)), max(1, round(0.003 * height)))
-    core = _drop_specks(core, max(4, round(0.004 * height)))
+    still = (found.range <= np.clip(STILL_SHARE * typical, 6, 16)) & view
+    usual = float(np.median(found.lasting[view]))
+    edges = (found.lasting > max(LASTING_EDGE, 3 * usual)) & (found.lasting > 0.5 * found.edge)
+    rim = max(2, round(RIM * height))
+    edges &= ~_rim(view, rim)
+    core = edges | _with_edges(still, edges)
+    core = _close(core, max(2, round(LETTER_GAP * height)), max(1, round(0.003 * height)))
+    core = _drop_specks(_fill(core, view), max(4, round(0.006 * height)), _rim(view, 3 * rim))
+    core = _boxed_lines(core, round(LINE * height))
     core |= _frequent(found, view, core)
-    core = _fill(core, view)
     return _overlay(_dilate(core, max(1, round(RINGING * height))) & view)
+
+
+def _rim(view: Mask, radius: int) -> Mask:
+    """The band along the view's own outline, on both sides, where its edge lasts without being an overlay."""
+    return _dilate(view, radius) & ~_erode(view, radius)
+
+
+def _boxed_lines(core: Mask, tallest: int) -> Mask:
+    """Regions as low as a line of text, filled to their box: what lies between letters goes with them."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=8)
+    out = core.copy()
+    for x, y, w, h, area in stats[1:count]:
+        if h <= tallest and w > h and area > 0.4 * w * h:
+            out[y : y + h, x : x + w] = True
+    return out
 
 
 def _with_edges(still: Mask, edges: Mask) -> Mask:
@@ -92,7 +111,7 @@ def _frequent(found: Moments, view: Mask, core: Mask) -> Mask:
     count, _, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=8)
     out = np.zeros_like(core)
     for x, y, w, h, _ in stats[1:count]:
-        if w < 1.2 * h or h > 0.08 * view.shape[0]:
+        if w < 1.2 * h or h > LINE * view.shape[0]:
             continue
         left, right = max(0, x - 3 * h), min(view.shape[1], x + w + 3 * h)
         strip = _close(often[y : y + h, left:right], max(1, h // 3), 1)
@@ -143,11 +162,13 @@ def _overlay(mask: Mask) -> Overlay:
     return Overlay(mask, sorted(boxes, key=lambda box: (box[1], box[0])))
 
 
-def _drop_specks(mask: Mask, side: int) -> Mask:
+def _drop_specks(mask: Mask, side: int, rim: Mask) -> Mask:
+    """Without regions smaller than `side`, and without those that lie on the view's rim alone."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     keep = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= side
+    keep &= np.bincount(labels[~rim], minlength=count) > 0
     keep[0] = False
-    return np.asarray(keep[labels]) if count > 1 else mask
+    return np.asarray(keep[labels])
 
 
 def _kernel(rx: int, ry: int) -> NDArray[np.uint8]:

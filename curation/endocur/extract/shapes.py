@@ -146,12 +146,12 @@ def _search(
 
 def _agreement(kind: Kind, mask: Mask, known: Mask) -> Callable[[NDArray[np.float64]], float]:
     wanted, grid = mask & known, _grid(*mask.shape)
-    area = np.count_nonzero(wanted)
+    area = int(np.count_nonzero(wanted))
 
     def agree(numbers: NDArray[np.float64]) -> float:
         drawn = _draw(kind, numbers, grid) & known
-        both = np.count_nonzero(drawn & wanted)
-        return both / max(1, area + np.count_nonzero(drawn) - both)
+        both = int(np.count_nonzero(drawn & wanted))
+        return both / max(1, area + int(np.count_nonzero(drawn)) - both)
 
     return agree
 

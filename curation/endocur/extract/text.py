@@ -51,7 +51,7 @@ class TextDetector:
 
 
 def is_line(quad: NDArray[np.float32], height: int) -> bool:
-    """Whether a box can be a line of burned-in text: low, level (or, in a turned recording, plumb) and longer than high.
+    """Whether a box can be a line of burned-in text: low, level or (in a turned recording) plumb, longer than high.
 
     Args:
         quad: float32 [4, 2] corners in order round the box.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endocur.extract import overlays, shapes
-from endocur.extract.moments import Moments, moments
+from endocur.extract.moments import Moments, gradient, moments
 
 PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
@@ -99,14 +99,13 @@ def layout(
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
         raise ValueError(f"{len(frames)} probe frames; at least one is needed and all of one size.")
     height, width = size or frames[0].shape[:2]
-    luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
-    found = moments(luma)
+    found = moments(frames)
     view, outline = find_view(found)
     small = overlays.still_overlays(found, view.mask)
     quads = _text(frames, detector) if detector is not None else []
     full = _enlarged(view, outline, height, width)
     still = cv2.resize(small.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.25
-    factor = np.array([width / luma.shape[2], height / luma.shape[1]], np.float32)
+    factor = np.array([width / frames[0].shape[1], height / frames[0].shape[0]], np.float32)
     burned = overlays.add_boxes(still, [quad * factor for quad in quads], full.mask)
     counts = {
         "probe": len(frames),
@@ -164,9 +163,7 @@ def _evidence(mask: Mask, found: Moments) -> float:
     free = (x > 3) & (x < width - 4) & (y > 3) & (y < height - 4)
     if not free.any():
         return 1.0
-    along_x = cv2.Scharr(found.high, cv2.CV_32F, 1, 0, scale=1 / 32)
-    along_y = cv2.Scharr(found.high, cv2.CV_32F, 0, 1, scale=1 / 32)
-    step = cv2.dilate(cv2.magnitude(along_x, along_y), np.ones((5, 5), np.uint8))
+    step = cv2.dilate(cv2.magnitude(*gradient(found.high)), np.ones((5, 5), np.uint8))
     return float((step[y[free], x[free]] >= STEP).mean())
 
 
