@@ -81,7 +81,7 @@ def header(name: str, size: int) -> bytes:
         + b"0000644\0" + b"0000000\0" + b"0000000\0"  # mode, uid, gid
         + b"%011o\0" % size + b"00000000000\0"  # size, mtime
         + b" " * 8 + b"0" + bytes(100)  # checksum (below), regular file, link name
-        + b"ustar\0" + b"00" + bytes(64) + b"0000000\0" + b"0000000\0"  # user, group, device numbers
+        + b"ustar\0" + b"00"  # user and group names, device numbers, prefix: zeros
     )  # fmt: skip
     block = fields.ljust(BLOCK, b"\0")
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
@@ -155,14 +155,16 @@ def scan(read: Read, size: int) -> Iterator[Member]:
 
 def _parse(block: bytes, offset: int) -> Member:
     """A member from its header at `offset`."""
-    if block[257:263] != b"ustar\0":
-        raise BadTar("header", f"there is no ustar header at byte {offset}.")
+    if block[257:262] != b"ustar":
+        raise BadTar("header", f"there is no tar header at byte {offset}.")
     if _octal(block[148:156], offset) != sum(block[:148]) + 8 * ord(" ") + sum(block[156:]):
         raise BadTar("header", f"the header at byte {offset} does not have its checksum; it was damaged.")
     kind = block[156:157]
     if kind not in (b"0", b"\0"):
         what = _REFUSED.get(kind, f"of unknown type {kind!r}")
         raise BadTar("member", f"the member at byte {offset} is {what}; a shard holds plain files only.")
+    if block[257:265] != b"ustar\x0000":
+        raise BadTar("header", f"the header at byte {offset} is GNU's, not ustar's.")
     if block[345:500].strip(b"\0"):
         raise BadTar(
             "name", f"the member at byte {offset} has a name of two parts; members of a shard lie in no folder."
