@@ -117,7 +117,7 @@ def text(data: bytes) -> None:
 def npy(data: bytes) -> None:
     """A NumPy array without objects, whose data are all there."""
     try:
-        np.load(io.BytesIO(data), allow_pickle=False)
+        np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (EOFError, SyntaxError, TypeError, MemoryError, OverflowError) as error:
         raise ValueError(f"no NumPy array ({error})") from None
 
