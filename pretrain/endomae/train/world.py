@@ -98,7 +98,7 @@ def join(device: str) -> Iterator[World]:
                 f"process {here} has no GPU: this machine shows {torch.cuda.device_count()}; start fewer processes."
             )
         torch.cuda.set_device(here)
-    else:
+    elif ranks > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", ranks))))
     world = World(rank, ranks, torch.device(device, here) if device == "cuda" else torch.device("cpu"))
     if ranks == 1:
