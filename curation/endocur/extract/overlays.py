@@ -24,6 +24,9 @@ STILL_SHARE = 0.2
 """A pixel is still if it moves by less than this share of what the view typically moves."""
 LASTING_EDGE = 8.0
 """Levels a pixel that the mean gradient keeps at an overlay's edge; tissue over distant moments keeps 1 to 3."""
+COHERENT = 0.7
+"""Share of the edges at a pixel that point the same way all the time: 1.0 for what stands still, 0.8-0.97 for captions
+that come and go, 0.5-0.7 for highlights that happen to return (measured on clips)."""
 FREQUENT_EDGE = 3.0
 """Digits that change: edges this many times as frequent as in the view's median pixel."""
 LETTER_GAP = 0.012
@@ -32,6 +35,8 @@ LINE = 0.07
 """Share of the picture's height that a line of text is high at most."""
 RIM = 0.004
 """Share of the picture's height on each side of the view's outline where its own edge is no sign of an overlay."""
+PANEL_SHARE = 0.003
+"""Share of the frame that a flat panel covers at least."""
 RINGING = 0.004
 """Share of the picture's height that a codec's ringing reaches beyond an overlay: 2-4 px at 720 lines."""
 
@@ -64,7 +69,7 @@ def still_overlays(found: Moments, view: Mask) -> Overlay:
     typical = float(np.median(found.range[view]))
     still = (found.range <= np.clip(STILL_SHARE * typical, 6, 16)) & view
     usual = float(np.median(found.lasting[view]))
-    edges = (found.lasting > max(LASTING_EDGE, 3 * usual)) & (found.lasting > 0.5 * found.edge)
+    edges = (found.lasting > max(LASTING_EDGE, 3 * usual)) & (found.lasting > COHERENT * found.edge)
     rim = max(2, round(RIM * height))
     edges &= ~_rim(view, rim)
     core = edges | _with_edges(still, edges)
@@ -72,7 +77,7 @@ def still_overlays(found: Moments, view: Mask) -> Overlay:
     core = _drop_specks(_fill(core, view), max(4, round(0.006 * height)), _rim(view, 3 * rim))
     core = _boxed_lines(core, round(LINE * height))
     core |= _frequent(found, view, core)
-    return _overlay(_dilate(core, max(1, round(RINGING * height))) & view)
+    return boxed(_dilate(core, max(1, round(RINGING * height))) & view)
 
 
 def _rim(view: Mask, radius: int) -> Mask:
@@ -142,6 +147,29 @@ def _touches(stat: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
     return x == 0 or y == 0 or x + w == shape[1] or y + h == shape[0]
 
 
+def flat_panels(rgb: NDArray[np.uint8]) -> Mask:
+    """Insets of a still: upright rectangles of one flat colour that tissue does not have (scope guides, error boxes).
+
+    Args:
+        rgb: uint8 [h, w, 3].
+    Returns: bool [h, w], the panels' boxes with what is drawn in them.
+    """
+    kernel = np.ones((3, 3), np.uint8)
+    flat = (cv2.dilate(rgb, kernel) - cv2.erode(rgb, kernel)).max(axis=2) <= 8
+    red, green, blue = (rgb[..., k].astype(np.int16) for k in range(3))
+    cold = np.maximum(green, blue) > red + 20
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((flat & cold).astype(np.uint8), connectivity=4)
+    out = np.zeros(flat.shape, bool)
+    for k, (x, y, w, h, area) in enumerate(stats[1:count], start=1):
+        if area < PANEL_SHARE * flat.size or area < 0.6 * w * h:
+            continue
+        colours = rgb[labels == k]
+        if float(colours.std(axis=0).max()) <= 6:
+            grown = 2  # the flatness test eats the panel's own edge
+            out[max(0, y - grown) : y + h + grown, max(0, x - grown) : x + w + grown] = True
+    return out
+
+
 def add_boxes(mask: Mask, quads: Sequence[NDArray[np.float32]], view: Mask) -> Overlay:
     """The overlays with the boxes of a text detector filled in.
 
@@ -153,10 +181,18 @@ def add_boxes(mask: Mask, quads: Sequence[NDArray[np.float32]], view: Mask) -> O
     canvas = mask.astype(np.uint8)
     for quad in quads:
         cv2.fillPoly(canvas, [np.round(quad).astype(np.int32)], 1)
-    return _overlay((canvas > 0) & view)
+    return boxed((canvas > 0) & view)
 
 
-def _overlay(mask: Mask) -> Overlay:
+def enlarged(mask: Mask, height: int, width: int) -> Mask:
+    """A mask at another size; a pixel that an overlay touches at all counts."""
+    if mask.shape == (height, width):
+        return mask
+    return np.asarray(cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.25)
+
+
+def boxed(mask: Mask) -> Overlay:
+    """A mask with the boxes of its connected regions, top to bottom."""
     count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     boxes = [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[1:count]]
     return Overlay(mask, sorted(boxes, key=lambda box: (box[1], box[0])))

@@ -91,8 +91,9 @@ def _grid(height: int, width: int) -> Grid:
     return np.arange(width, dtype=np.float32)[None] + 0.5, np.arange(height, dtype=np.float32)[:, None] + 0.5
 
 
-def _draw(kind: Kind, numbers: NDArray[np.float64], grid: Grid) -> Mask:
+def _draw(kind: Kind, wanted: NDArray[np.float64], grid: Grid) -> Mask:
     x, y = grid
+    numbers = wanted.astype(np.float32)  # the grid's own type: half the time of mixed arithmetic
     if kind == "circle":
         return _disc(numbers, grid)
     x0, y0, x1, y1 = numbers[:4]
@@ -100,13 +101,13 @@ def _draw(kind: Kind, numbers: NDArray[np.float64], grid: Grid) -> Mask:
     if kind == "rectangle":
         return inside
     if kind == "rounded":
-        radius = max(0.0, numbers[4])
+        radius = max(np.float32(0), numbers[4])
         over_x = np.maximum(np.maximum(x0 + radius - x, x - (x1 - radius)), 0)
         over_y = np.maximum(np.maximum(y0 + radius - y, y - (y1 - radius)), 0)
         return np.asarray(inside & (over_x * over_x + over_y * over_y <= radius * radius))
     if kind == "cut_circle":
         return inside & _disc(numbers[4:8], grid)
-    slope = max(1e-3, numbers[8])
+    slope = max(np.float32(1e-3), numbers[8])
     left, right, top, bottom = x - x0, x1 - x, (y - y0) / slope, (y1 - y) / slope
     for leg, across, down in zip(numbers[4:8], (left, right, right, left), (top, top, bottom, bottom), strict=True):
         inside &= across + down >= leg
@@ -118,8 +119,8 @@ def _draw(kind: Kind, numbers: NDArray[np.float64], grid: Grid) -> Mask:
     return inside
 
 
-def _disc(numbers: NDArray[np.float64], grid: Grid) -> Mask:
-    cx, cy, rx, ry = (np.float32(value) for value in numbers)
+def _disc(numbers: NDArray[np.float32], grid: Grid) -> Mask:
+    cx, cy, rx, ry = numbers
     across = (grid[0] - cx) / max(rx, np.float32(1e-3))
     down = (grid[1] - cy) / max(ry, np.float32(1e-3))
     return np.asarray(across * across + down * down <= 1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from endocur.extract import overlays, shapes
 from endocur.extract.moments import Moments, gradient, moments
+from endocur.extract.text import same_ink
 
 PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
@@ -24,6 +25,10 @@ TRUST = 0.95
 """Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
 EVIDENCE = 0.5
 """Share of the outline that must be a real edge; below, there is no border and the picture fills the frame."""
+DARKEST_TISSUE = 30
+"""Luma up to which a flat stretch along the edge of a single still may be border."""
+STILL_EVIDENCE = 0.6
+"""The same for a single still, where dark tissue at the frame's edge looks more like a border."""
 STEP = 4.0
 """Levels a pixel of a real edge: a border 8 levels darker than the picture beside it."""
 
@@ -99,21 +104,21 @@ def layout(
     if not frames or any(frame.shape != frames[0].shape for frame in frames):
         raise ValueError(f"{len(frames)} probe frames; at least one is needed and all of one size.")
     height, width = size or frames[0].shape[:2]
+    small = frames[0].shape[:2]
     found = moments(frames)
-    view, outline = find_view(found)
-    small = overlays.still_overlays(found, view.mask)
+    panels = overlays.flat_panels(frames[0]) if len(frames) == 1 else np.zeros(small, bool)
+    view, outline = find_view(found, ignore=panels)
+    still = overlays.still_overlays(found, view.mask)
     quads = _text(frames, detector) if detector is not None else []
+    burned = overlays.add_boxes(still.mask | (panels & view.mask), quads, view.mask)
     full = _enlarged(view, outline, height, width)
-    still = cv2.resize(small.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.25
-    factor = np.array([width / frames[0].shape[1], height / frames[0].shape[0]], np.float32)
-    burned = overlays.add_boxes(still, [quad * factor for quad in quads], full.mask)
     counts = {
         "probe": len(frames),
         "used": found.frames,
-        "still_regions": len(small.boxes),
+        "still_regions": len(still.boxes),
         "text_boxes": len(quads),
     }
-    return Layout(full, burned.mask, burned.boxes, counts)
+    return _covered(full, overlays.enlarged(burned.mask, height, width), counts)
 
 
 def still_layout(rgb: NDArray[np.uint8], *, detector: Detector | None = None) -> Layout:
@@ -121,19 +126,44 @@ def still_layout(rgb: NDArray[np.uint8], *, detector: Detector | None = None) ->
 
     Args:
         rgb: uint8 [H, W, 3] at full size; it is reduced inside, the masks have its size.
-        detector: None finds no overlay.
+        detector: None finds flat panels only.
     """
     return layout([rgb], size=(rgb.shape[0], rgb.shape[1]), detector=detector)
 
 
+def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) -> Layout:
+    """The layout of one still of a group: the group's view and still regions, and this still's own text.
+
+    Args:
+        group: from `layout` on members of the group. Worth asking where its `text_boxes` or `still_regions` are not 0.
+        rgb: uint8 [H, W, 3], the still at the group's full size.
+        detector: asked once.
+    """
+    frame = probe_frame(rgb)
+    quads = _text([frame], detector)
+    height, width = rgb.shape[:2]
+    added = overlays.add_boxes(np.zeros(frame.shape[:2], bool), quads, np.ones(frame.shape[:2], bool))
+    burned = group.overlay | overlays.enlarged(added.mask, height, width)
+    return _covered(group.view, burned, group.counts | {"text_boxes": len(quads)})
+
+
+def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
+    overlay = overlays.boxed(burned & view.mask)
+    return Layout(view, overlay.mask, overlay.boxes, counts)
+
+
 def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[NDArray[np.float32]]:
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(TEXT_FRAMES, len(frames))).round().astype(int))
-    return [quad for index in chosen for quad in detector.boxes(frames[index])]
+    quads = [quad for index in chosen for quad in detector.boxes(frames[index])]
+    return quads + same_ink(frames[0], quads) if len(frames) == 1 else quads
 
 
-def find_view(found: Moments) -> tuple[View, shapes.Outline | None]:
+def find_view(found: Moments, *, ignore: Mask | None = None) -> tuple[View, shapes.Outline | None]:
     """The lit region, from statistics over distant moments.
 
+    Args:
+        found: statistics [h, w] of one source.
+        ignore: bool [h, w], known panels: neither picture nor evidence against it.
     Returns: the view at the size of the statistics, and its outline if it is one of the known shapes.
     """
     height, width = found.high.shape
@@ -141,13 +171,13 @@ def find_view(found: Moments) -> tuple[View, shapes.Outline | None]:
     border = _border(found)
     if border is None:
         return everything, None
-    mask, known = _lit(found, *border)
+    mask, known = _lit(found, *border, ignore if ignore is not None else np.zeros((height, width), bool))
     if mask.sum() < 0.02 * mask.size:
         return everything, None
     outline, score = shapes.fit(mask, known)
     drawn = outline.render(height, width)
     chosen = drawn if score >= TRUST else mask
-    if chosen.mean() > 0.998 or _evidence(chosen, found) < EVIDENCE:
+    if chosen.mean() > 0.998 or _evidence(chosen, found) < (EVIDENCE if found.frames > 1 else STILL_EVIDENCE):
         return everything, None
     if score < TRUST:
         return View(mask, "data", box_of(mask)), None
@@ -173,7 +203,7 @@ def _border(found: Moments) -> tuple[float, float, float] | None:
     ring[3:-3, 3:-3] = False
     still = ring & (found.range <= 8) & (found.edge < 6)
     if found.frames == 1:
-        still &= found.median <= 40
+        still &= found.median <= DARKEST_TISSUE
     if still.sum() < 0.03 * ring.sum():
         return None
     levels = np.bincount(found.median[still], minlength=256)
@@ -185,17 +215,17 @@ def _border(found: Moments) -> tuple[float, float, float] | None:
     return float(level), max(4.0, above + 2.0), float(np.quantile(found.range[near], 0.98))
 
 
-def _lit(found: Moments, level: float, above: float, sway: float) -> tuple[Mask, Mask]:
+def _lit(found: Moments, level: float, above: float, sway: float, ignore: Mask) -> tuple[Mask, Mask]:
     """The data's own mask of the picture, and where it can be told."""
     high = found.high.astype(np.float32)
-    lit = np.abs(high - level) > above
+    lit = (np.abs(high - level) > above) & ~ignore
     typical = float(np.median(found.range[lit])) if lit.any() else 0.0
-    known = np.ones(lit.shape, bool)
+    known = ~ignore
     if found.frames > 1 and typical > 12:
         moving = found.range > max(sway + 1, 4)
         burned = lit & ~moving & (found.range <= min(12, 0.2 * typical))
         burned = cv2.morphologyEx(burned.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-        known = ~(cv2.dilate(burned.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
+        known &= ~(cv2.dilate(burned.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
         lit &= moving
     mask = _largest(lit)
     return _half_level(mask, high, level), known
