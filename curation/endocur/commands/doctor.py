@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 from endocur.configs import DoctorConfig
 from endocur.report.machine import Finding, examine
 from endoshards.errors import BadInput
+
+VALUE_WIDTH = 88
+"""Columns after which a value goes on in the next line; advice never breaks, it is there to be copied."""
 
 SIGN = {"ok": "ok", "note": "note", "missing": "MISSING"}
 
@@ -33,7 +37,9 @@ def lines(found: Sequence[Finding]) -> str:
     wide = max(len(finding.name) for finding in found)
     out = []
     for finding in found:
-        out.append(f"{SIGN[finding.state]:<8}{finding.name:<{wide}}  {finding.value}")
+        first, *more = textwrap.wrap(finding.value, VALUE_WIDTH, break_on_hyphens=False) or [""]
+        out.append(f"{SIGN[finding.state]:<8}{finding.name:<{wide}}  {first}")
+        out += [f"{'':<8}{'':<{wide}}  {line}" for line in more]
         if finding.advice:
             out.append(f"{'':<8}{'':<{wide}}  -> {finding.advice}")
     return "\n".join(out) + "\n"

@@ -92,7 +92,7 @@ def run(config: ShardConfig) -> None:
                 replace=replace,
             )
         account.finish(
-            f"endomae pretrain --shards {config.out}",
+            f"endomae pretrain --shards {config.out}/",
             index.fingerprint,
             {"out": str(config.out), "shards": len(index.shards), "bytes": sum(shard.bytes for shard in index.shards)},
         )
