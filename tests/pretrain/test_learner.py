@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,9 +74,13 @@ def test_the_loss_falls(recipe: Callable[..., Recipe]) -> None:
     method = build_method(wanted)
     learner = Learner(method, wanted, ALONE, 40)
     one = batches(8, 64)
-    one["image"] = torch.nn.functional.interpolate(
-        one["image"][:, ::32, ::32].permute(0, 3, 1, 2).float(), size=64, mode="bilinear"
-    ).permute(0, 2, 3, 1).to(torch.uint8)
+    one["image"] = (
+        torch.nn.functional.interpolate(
+            one["image"][:, ::32, ::32].permute(0, 3, 1, 2).float(), size=64, mode="bilinear"
+        )
+        .permute(0, 2, 3, 1)
+        .to(torch.uint8)
+    )
     losses = [learner.step(step, iter([one])).read()[0]["loss"] for step in range(40)]
     assert losses[-1] < 0.9 * losses[0]
 
@@ -102,8 +107,8 @@ def test_the_rate_rises_in_a_line_and_falls_along_half_a_cosine() -> None:
     assert rates[10] == 1.0
     assert rates[55] == pytest.approx(0.55)
     assert rates[100] == pytest.approx(0.1)
-    assert all(a <= b for a, b in zip(rates[:10], rates[1:11], strict=True))
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a <= b for a, b in pairwise(rates[:11]))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (1, 1), (3, 3), (7, 2)])

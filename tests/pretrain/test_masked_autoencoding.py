@@ -161,9 +161,7 @@ def test_the_whole_loss_equals_a_plain_numpy_derivation() -> None:
         draws, tissue = batch["draws"][image].numpy(), batch["tissue"][image].numpy()
         cells = [(row, column) for row in range(4) for column in range(4)]
         inside = [
-            k
-            for k, (r, c) in enumerate(cells)
-            if tissue[16 * r : 16 * r + 16, 16 * c : 16 * c + 16].mean() >= 0.5
+            k for k, (r, c) in enumerate(cells) if tissue[16 * r : 16 * r + 16, 16 * c : 16 * c + 16].mean() >= 0.5
         ]
         kept = sorted(inside, key=lambda k: draws[k])[: len(inside) // 4]
         for k in set(inside) - set(kept):

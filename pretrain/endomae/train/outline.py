@@ -23,11 +23,13 @@ def describe(the: Plan, world: World, say: Say) -> None:
     if about.cost:
         say(f"cost: {about.cost}")
     say(
-        f"data: {data.whole.total} samples of {split.groups} groups in {len(data.whole.shards)} shards; "
-        f"held out: {len(split.held_out)} samples of {split.held_out_groups} groups; "
+        f"data: {_number(data.whole.total, 'sample')} of {_number(split.groups, 'group')} in "
+        f"{_number(len(data.whole.shards), 'shard')}; held out: {_number(len(split.held_out), 'sample')} of "
+        f"{_number(split.held_out_groups, 'group')}; "
         f"tissue masks: {'yes' if data.has_masks else 'no, whole frames count'}"
     )
-    say(f"machine: {world.device}, {world.ranks} processes, {the.threads} decoding threads each")
+    processes = "1 process" if world.ranks == 1 else f"{world.ranks} processes"
+    say(f"machine: {world.device}, {processes}, decoding threads each: {the.threads}")
     if recipe.held_out > 0 and not len(split.held_out):
         say(
             "warning: no group is small enough to be held out, so there is no held-out loss, "
@@ -65,3 +67,7 @@ def say_to_stderr(text: str) -> None:
 
 def silent(_text: str) -> None:
     """What all processes but the first say."""
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

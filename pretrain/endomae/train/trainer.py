@@ -161,7 +161,7 @@ class Trainer:
         for pending in self._pending:
             means, asked = pending.sums.read()
             if not math.isfinite(means["loss"]):
-                raise CheckFailed(self._not_finite(pending, means["loss"]))
+                raise CheckFailed(self._not_finite(f"loss became {means['loss']} at", pending.step, pending.keys))
             for name, value in means.items():
                 self.at.window[name] = self.at.window.get(name, 0.0) + value
             self.at.window_steps += 1
@@ -205,12 +205,20 @@ class Trainer:
         )
 
     def _judge(self, curves: Curves | None) -> None:
-        """A held-out pass and new pictures, by the first process; the others go on to the next step and wait."""
+        """A held-out pass and new pictures by the first process; the others wait for what it says.
+
+        Raises: CheckFailed if the held-out loss is not finite: the weights are no good to be saved.
+        """
+        means: dict[str, float] = {}
+        if curves is not None and self._held_out:
+            means = self.learner.evaluate(self._held_out)
+        loss = self.world.agree(means.get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise CheckFailed(self._not_finite(f"held-out loss became {loss} after", self.at.step, self._keys))
         if curves is None:
             return
-        if self._held_out:
-            means = self.learner.evaluate(self._held_out)
-            self._judged = (self.at.step, means["loss"])
+        if means:
+            self._judged = (self.at.step, loss)
             curves.write({"step": self.at.step, **{f"held_out_{name}": value for name, value in means.items()}})
         pictures = self.learner.pictures(self._shown)
         write_pictures(self.run.pictures / f"step-{self.at.step:08d}.png", pictures.images)
@@ -241,29 +249,22 @@ class Trainer:
 
     def _require_finite_weights(self) -> None:
         """A finite loss may still have given an endless gradient: no checkpoint of that is written."""
-        broken = [
-            name for name, weight in self.learner.module.named_parameters() if not bool(torch.isfinite(weight).all())
-        ]
+        weights = self.learner.module.named_parameters()
+        broken = [name for name, weight in weights if not bool(torch.isfinite(weight).all())]
         if broken:
             raise CheckFailed(
-                f"weights are not finite after step {self.at.step}, {broken[0]} first, with the samples "
-                f"{self._some_keys(self._keys)}. {self._kept()} Lower --lr or look at these samples."
+                self._not_finite(f"weights ({broken[0]} first) are not finite after", self.at.step, self._keys)
             )
 
-    def _some_keys(self, own: list[str]) -> str:
-        """The batch's first keys, of all processes."""
+    def _not_finite(self, what: str, step: int, own: list[str]) -> str:
+        """The sentence that ends a run; every process calls it, for the keys are everybody's."""
         keys = [key for part in self.world.gather(own) for key in part]
         more = f" and {len(keys) - NAMED_KEYS} more" if len(keys) > NAMED_KEYS else ""
-        return ", ".join(keys[:NAMED_KEYS]) + more
-
-    def _kept(self) -> str:
         last = self.run.named("last")
-        return f"{last} is kept." if last else "There is no checkpoint yet."
-
-    def _not_finite(self, pending: _Pending, loss: float) -> str:
+        kept = f"{last} is kept." if last else "There is no checkpoint yet."
         return (
-            f"the loss became {loss} at step {pending.step}, with the samples {self._some_keys(pending.keys)}. "
-            f"{self._kept()} Lower --lr (it was {self.learner.rate(pending.step - 1):.3g}) or look at these samples."
+            f"the {what} step {step}, with the samples {', '.join(keys[:NAMED_KEYS])}{more}. {kept} "
+            f"Lower --lr (it was {self.learner.rate(max(0, step - 1)):.3g}) or look at these samples."
         )
 
     def _too_large(self) -> str:

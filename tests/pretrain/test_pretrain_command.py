@@ -1,0 +1,340 @@
+"""`endomae pretrain` as a user meets it: resume to the last bit, signals, refusals, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from drawn_shards import endomae, write_shards
+from safetensors.torch import load_file
+
+from endomae.commands import pretrain
+from endomae.configs import PretrainConfig
+from endomae.train import length, runs
+from endomae.train.runs import RunFolder, read_metrics
+from endoshards.errors import BadInput, BadOption, CheckFailed, EndoError
+from endoshards.files import Lock
+
+TIMES = {"images_per_s", "seconds_a_step", "data_wait", "elapsed_s"}
+Make = Callable[..., PretrainConfig]
+
+
+def only_run(config: PretrainConfig) -> RunFolder:
+    (folder,) = runs.run_folders(config.runs)
+    return folder
+
+
+def curve(run: RunFolder) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what clocks said."""
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in read_metrics(run.metrics)]
+
+
+def weights(run: RunFolder) -> dict[str, torch.Tensor]:
+    folder = run.named("last")
+    assert folder is not None
+    return load_file(folder / "model.safetensors") | load_file(folder / "optimizer.safetensors")
+
+
+def assert_same_run(one: RunFolder, other: RunFolder) -> None:
+    assert curve(one) == curve(other)
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def wait_for_step(run_folders: Path, step: int, alive: Callable[[], bool]) -> None:
+    """Until a run below the folder has a checkpoint and a line of a step at or beyond `step`."""
+    while alive():
+        for metrics in run_folders.glob("*/metrics.jsonl"):
+            rows = read_metrics(metrics)
+            if rows and rows[-1]["step"] >= step and (metrics.parent / "last").exists():
+                return
+        time.sleep(0.005)
+
+
+# --- a whole run -----------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_whole_and_the_same_line_says_so(config: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    pretrain.run(config())
+    run = only_run(config())
+    said = capsys.readouterr()
+    assert run.name.startswith("tiny-") and len(run.name) == len("tiny-") + 8
+    assert run.state == "finished"
+    assert {path.name for path in run.root.iterdir()} == {
+        "run.toml",
+        "run.json",
+        "metrics.jsonl",
+        "tensorboard",
+        "checkpoints",
+        "last",
+        "best",
+        "reconstructions",
+        "state",
+        "export",
+        "report.html",
+    }
+    rows = read_metrics(run.metrics)
+    assert [row["step"] for row in rows if "held_out_loss" in row] == list(range(13))
+    assert [row["step"] for row in rows if "loss" in row] == [10, 12]
+    assert all(0 < row["valid_share"] < 1 for row in rows if "loss" in row)
+    assert rows[-2]["samples"] == 12 * 8
+    assert "held out: 2 samples of 1 group" in said.err
+    assert "peak rate 0.000937 (0.03 x 8 / 256), warm-up 2 steps" in said.err
+    assert "not decayed" in said.err
+    assert said.out.splitlines()[0] == f"run {run.root} is finished"
+    assert said.out.splitlines()[-1] == "next: endomae eval"
+    before = (run.root / "report.html").stat().st_mtime_ns
+    pretrain.run(config())
+    assert "was finished before; --again NAME starts another" in capsys.readouterr().out
+    assert (run.root / "report.html").stat().st_mtime_ns == before
+    pretrain.run(config(again="second", steps=2))
+    assert len(runs.run_folders(config().runs)) == 2
+
+
+def test_the_report_shows_curves_levels_pictures_data_and_leak_status(config: Make) -> None:
+    pretrain.run(config(steps=3))
+    page = only_run(config()).report.read_text("utf-8")
+    for words in ("predicting zero", "held out", "learning rate", "waiting for data", "not decayed", "checked against"):
+        assert words in page
+    assert page.count("data:image/png;base64,") >= 2
+    assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
+
+
+def test_settings_in_force_given_as_config_find_the_same_run(config: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    from endoshards.settings import load
+
+    pretrain.run(config(steps=2, mask_ratio=0.5))
+    capsys.readouterr()
+    pretrain.run(load(PretrainConfig, {}, only_run(config()).settings))
+    assert "was finished before" in capsys.readouterr().out
+
+
+def test_fewer_samples_than_a_batch_are_allowed_with_one_warning(
+    config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = write_shards(tmp_path / "few", samples=5, groups=2)
+    pretrain.run(config(shards=few, steps=2))
+    said = capsys.readouterr().err
+    assert said.count("warning: 5 samples are fewer than a batch of 8") == 1
+    assert "no group is small enough to be held out" in said
+    assert only_run(config()).state == "finished"
+    assert "These frames were trained on" in only_run(config()).report.read_text("utf-8")
+
+
+def test_a_dry_run_shows_shapes_and_one_loss_and_writes_nothing(
+    config: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrain.run(config(dry_run=True))
+    said = capsys.readouterr().err
+    assert "prediction: [8, 16, 768]" in said
+    assert "the recipe expects about 1.5" in said
+    assert not config().runs.exists()
+
+
+def test_minutes_become_a_number_of_steps_that_is_kept(
+    config: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(length, "MEASURED_S", 0.0)
+    monkeypatch.setattr(length, "FINISHING_S", 0.0)
+    pretrain.run(config(minutes=0.02))
+    run = only_run(config())
+    steps = json.loads(run.facts.read_text())["steps"]
+    assert f"0.02 minutes come to {steps} steps" in capsys.readouterr().err
+    assert f"\nsteps = {steps}\n" in run.settings.read_text()
+    assert "# minutes =" in run.settings.read_text()
+    assert json.loads(run.facts.read_text())["asked"]["minutes"] == 0.02
+    unbroken = config(steps=steps, runs=config().runs / "other")
+    pretrain.run(unbroken)
+    assert_same_run(run, only_run(unbroken))
+
+
+def test_epochs_become_steps_by_the_trained_samples(config: Make) -> None:
+    pretrain.run(config(epochs=0.5))
+    assert json.loads(only_run(config()).facts.read_text())["steps"] == 3  # 36 of 40 samples, batch 8
+
+
+# --- interruptions ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_killed_outright_and_resumed_equals_the_unbroken_run_to_the_last_bit(config: Make, tiny: str) -> None:
+    steps = {"steps": 160, "checkpoint_every": 15, "log_every": 4}
+    broken, unbroken = config(**steps), config(**steps, runs=config().runs / "unbroken")
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in steps.items()]
+    child = endomae(
+        "pretrain", "--shards", broken.shards, "--recipe", tiny, "--runs", broken.runs, "--device=cpu", *words
+    )
+    wait_for_step(broken.runs, 40, lambda: child.poll() is None)
+    child.kill()
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    run = only_run(broken)
+    assert runs.standing(run).state == "stopped"
+    with run.metrics.open("ab") as torn:
+        torn.write(b'{"step": 999, "loss"')
+    pretrain.run(broken)
+    pretrain.run(unbroken)
+    assert run.state == "finished"
+    assert_same_run(run, only_run(unbroken))
+
+
+def test_sigterm_saves_and_exits_75_and_the_same_line_goes_on(config: Make, tiny: str) -> None:
+    asked = config(steps=120, log_every=7)
+    child = endomae(
+        *("pretrain", "--shards", asked.shards, "--recipe", tiny, "--runs", asked.runs, "--device=cpu"),
+        *("--steps=120", "--log-every=7", "--checkpoint-every=30"),
+    )
+    wait_for_step(asked.runs, 31, lambda: child.poll() is None)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate()
+    assert child.returncode == 75, said
+    run = only_run(asked)
+    assert run.state == "stopped"
+    assert "the same command goes on from there" in said
+    assert not run.lock.exists()
+    saved = run.named("last")
+    assert saved is not None and f"was stopped at step {int(saved.name[5:])} of 120" in said
+    pretrain.run(asked)
+    unbroken = config(steps=120, log_every=7, runs=asked.runs / "unbroken")
+    pretrain.run(unbroken)
+    ours = [row for row in curve(run) if "loss" in row]
+    assert ours == [row for row in curve(only_run(unbroken)) if "loss" in row]
+    assert all(torch.equal(tensor, weights(only_run(unbroken))[name]) for name, tensor in weights(run).items())
+
+
+def test_ctrl_c_saves_too(config: Make) -> None:
+    asked = config(steps=5000, checkpoint_every=20)
+
+    def press() -> None:
+        wait_for_step(asked.runs, 20, lambda: True)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.run(asked)
+    run = only_run(asked)
+    assert run.state == "stopped"
+    saved = run.named("last")
+    assert saved is not None
+    assert json.loads((saved / "state.json").read_text())["samples_seen"] == 8 * int(saved.name[5:])
+
+
+def test_two_processes_give_the_losses_and_weights_of_one(config: Make, tiny: str) -> None:
+    asked = config(steps=6, log_every=1)
+    child = endomae(
+        *("pretrain", "--shards", asked.shards, "--recipe", tiny, "--runs", asked.runs, "--device=cpu"),
+        *("--steps=6", "--log-every=1", "--devices=2"),
+    )
+    _, said = child.communicate()
+    assert child.returncode == 0, said
+    assert "cpu, 2 processes" in said
+    assert said.count("recipe /") == 1  # only the first process speaks
+    alone = config(steps=6, log_every=1, runs=asked.runs / "alone")
+    pretrain.run(alone)
+    together, single = curve(only_run(asked)), curve(only_run(alone))
+    for ours, theirs in zip(together, single, strict=True):
+        assert ours == pytest.approx(theirs, rel=2e-4), (ours, theirs)
+    # AdamW turns rounding into steps of up to the rate where a gradient is near 0: few weights, bounded.
+    ours, theirs = weights(only_run(asked)), weights(only_run(alone))
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-2, atol=2e-3, msg=name)
+
+
+def test_a_signal_to_the_launcher_reaches_all_processes_and_one_process_goes_on(config: Make, tiny: str) -> None:
+    asked = config(steps=60)
+    child = endomae(
+        *("pretrain", "--shards", asked.shards, "--recipe", tiny, "--runs", asked.runs, "--device=cpu"),
+        *("--steps=60", "--checkpoint-every=5", "--devices=2"),
+    )
+    wait_for_step(asked.runs, 10, lambda: child.poll() is None)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate()
+    assert child.returncode == 75, said
+    run = only_run(asked)
+    assert (run.state, said.count("was stopped at step")) == ("stopped", 1)
+    pretrain.run(asked)
+    alone = config(steps=60, runs=asked.runs / "alone")
+    pretrain.run(alone)
+    assert curve(run)[-1]["held_out_loss"] == pytest.approx(curve(only_run(alone))[-1]["held_out_loss"], rel=0.01)
+
+
+# --- refusals --------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_checkpoint(config: Make) -> None:
+    asked = config(lr=1e38, checkpoint_every=1)
+    with pytest.raises(CheckFailed, match=r"with the samples s\d{3}-0{12}") as error:
+        pretrain.run(asked)
+    run = only_run(asked)
+    assert error.value.exit_code == 4
+    assert run.state == "failed"
+    last = run.named("last")
+    assert last is not None and str(last) in str(error.value)
+    assert all(torch.isfinite(tensor).all() for tensor in load_file(last / "model.safetensors").values())
+
+
+def refused(asked: PretrainConfig, kind: type[EndoError] = BadInput) -> str:
+    with pytest.raises(kind) as error:
+        pretrain.run(asked)
+    return str(error.value)
+
+
+def test_other_shards_under_the_same_run_are_refused(config: Make, tmp_path: Path) -> None:
+    pretrain.run(config(steps=1))
+    other = write_shards(tmp_path / "other", first=100)
+    said = refused(config(steps=1, shards=other))
+    assert "was begun on other shards" in said and "--again NAME" in said
+
+
+def test_shards_that_are_missing_unfinished_or_cut_are_refused(config: Make, tmp_path: Path, shards: Path) -> None:
+    assert "there is no folder" in refused(config(shards=tmp_path / "none"))
+    copy = tmp_path / "copy"
+    shutil.copytree(shards, copy)
+    tar = copy / "shard-000000.tar"
+    tar.write_bytes(tar.read_bytes()[:-1024])
+    assert "is truncated" in refused(config(shards=copy))
+    (copy / "index.json").unlink()
+    assert "has no index.json" in refused(config(shards=copy))
+    assert not config().runs.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_cuda_is_refused_where_there_is_none(config: Make) -> None:
+    assert "this machine has no CUDA device" in refused(config(device="cuda"))
+
+
+def test_words_and_numbers_that_cannot_be_are_bad_options(config: Make) -> None:
+    assert "--device is 'tpu'" in refused(config(device="tpu"), BadOption)
+    assert "--method is 'dino'; allowed: mae" in refused(config(method="dino"), BadOption)
+    assert "multiple of the patch" in refused(config(size=50))
+    assert "architecture 'resnet50' is not known" in refused(config(encoder="resnet50"))
+
+
+def test_a_run_in_use_is_refused(config: Make) -> None:
+    pretrain.run(config(steps=1))
+    with Lock(only_run(config()).lock):
+        assert "is in use by process" in refused(config(steps=1))
+
+
+def test_unreadable_samples_are_replaced_and_too_many_end_the_run(config: Make, tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "damaged")
+    tar = shards / "shard-000000.tar"
+    data = bytearray(tar.read_bytes())
+    for begin in range(2000, len(data), 4000):
+        data[begin] ^= 0xFF
+    tar.write_bytes(data)
+    pretrain.run(config(shards=shards, steps=4))
+    assert read_metrics(only_run(config()).metrics)[-2]["bad_samples"] > 0
+    assert "samples could not be read, 0 are allowed" in refused(
+        config(shards=shards, steps=4, max_bad_samples=0, again="strict")
+    )
