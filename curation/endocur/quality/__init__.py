@@ -1,0 +1,1 @@
+"""Scores of one stored frame, and the tables that hold them."""

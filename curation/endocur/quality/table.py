@@ -1,0 +1,42 @@
+"""Score tables on disk: `scores/<chapter>.parquet`, one row a stored frame, in the order of its frame table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from endocur.quality.scores import VERSION, Scores
+from endocur.store import write_table
+from endoshards.errors import BadInput
+
+SCORE_COLUMNS = pa.schema(
+    [("frame_id", pa.string())]
+    + [(name, pa.bool_() if name == "is_blank" else pa.float32()) for name in Scores._fields]
+    + [("score_version", pa.string())]
+)
+
+
+def score_table(rows: Iterable[tuple[str, Scores]]) -> pa.Table:
+    """Columns SCORE_COLUMNS of (frame_id, scores) in the order given."""
+    ids, scores = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
+    columns = {name: [getattr(one, name) for one in scores] for name in Scores._fields}
+    return pa.table(
+        {"frame_id": ids, **columns, "score_version": [VERSION] * len(ids)},
+        schema=SCORE_COLUMNS,
+    )
+
+
+def write_scores(path: Path, rows: Iterable[tuple[str, Scores]]) -> None:
+    """Write a chapter's score table atomically; equal scores give equal bytes with one version of pyarrow."""
+    write_table(path, score_table(rows))
+
+
+def read_scores(path: Path) -> pa.Table:
+    """One score table, columns SCORE_COLUMNS. Raises: BadInput if it is missing or damaged."""
+    try:
+        return pq.read_table(path, schema=SCORE_COLUMNS, partitioning=None)
+    except (pa.ArrowInvalid, FileNotFoundError) as error:
+        raise BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score.") from None
