@@ -210,7 +210,8 @@ class Order:
         if line is None:
             key = hashed(SHARDS, self.seed, epoch)
             ranks = absorb(key, np.arange(self._sizes.size, dtype=np.uint64))
-            shards = np.argsort(ranks, kind="stable")
+            # `absorb` is a bijection of the shard's number, so no two ranks are equal and any sort gives one order.
+            shards = np.argsort(ranks)
             ends = np.cumsum(self._sizes[shards])
             line = _Line(shards, ends, ends - self._sizes[shards])
             # Two epochs meet at a border. A new dict each time: threads may read the old one meanwhile.
