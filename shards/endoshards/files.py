@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -164,14 +165,28 @@ class Lock:
         return owner if isinstance(owner, dict) else {}
 
     def _remove_if_abandoned(self) -> None:
+        """Remove the lock if its holder is gone. Raises: BadInput if it is held."""
         try:
-            silent_s = time.time() - self.path.stat().st_mtime
+            judged = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:
             return
+        try:
+            # Several may find it abandoned. One at a time may go on, and only while the file it judged is still the
+            # one of this name: else the slower would remove the fresh lock of the faster.
+            with suppress(OSError):  # some network disks have no flock; the inode is compared there, too
+                fcntl.flock(judged, fcntl.LOCK_EX)
+            self._refuse_if_held(os.fstat(judged).st_mtime)
+            if self.path.stat().st_ino == os.fstat(judged).st_ino:
+                self.path.unlink()
+        except FileNotFoundError:
+            return
+        finally:
+            os.close(judged)
+
+    def _refuse_if_held(self, beat: float) -> None:
+        silent_s = time.time() - beat
         owner = self._owner()
-        if not owner:
-            gone = silent_s > self._abandoned_s
-        elif owner.get("host") == socket.gethostname():
+        if owner.get("host") == socket.gethostname():
             gone = owner.get("boot") != _boot_id() or process_start(int(owner.get("pid", -1))) != owner.get("started")
         else:
             gone = silent_s > self._abandoned_s
@@ -180,13 +195,6 @@ class Lock:
                 f"{self.path.parent} is in use by process {owner.get('pid', '?')} on {owner.get('host', '?')}; "
                 "wait for it to end, or give this command another output folder."
             )
-        # Two takers may both find it abandoned: the rename lets one win, and it takes the very lock it judged.
-        grave = self.path.with_name(f"{TEMPORARY}{self._token}-grave")
-        try:
-            self.path.rename(grave)
-        except FileNotFoundError:
-            return
-        grave.unlink(missing_ok=True)
 
     def _beat(self) -> None:
         while not self._stop.wait(self._heartbeat_s):

@@ -1,0 +1,117 @@
+"""How a command ends: exit code and one line for what a user can mend, a kept traceback for a bug of ours."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from endoshards.errors import (
+    BadInput,
+    BadOption,
+    CheckFailed,
+    EndoError,
+    Stopped,
+    TooManyFailed,
+    from_os_error,
+    run_command,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(EndoError, 3), (BadInput, 3), (BadOption, 2), (CheckFailed, 4), (TooManyFailed, 5), (Stopped, 75)],
+)
+def test_each_error_has_its_exit_code_and_prints_one_line(kind, code, capsys) -> None:
+    def call() -> None:
+        raise kind("videos/ is empty; put a video there.")
+
+    with pytest.raises(SystemExit) as end:
+        run_command("endocur", call)
+    assert end.value.code == code
+    assert capsys.readouterr().err == "endocur: videos/ is empty; put a video there.\n"
+
+
+def test_ctrl_c_ends_with_130(capsys) -> None:
+    def call() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_command("endomae", call)
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "endomae: interrupted; the same command goes on from here.\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (
+            errno.ENOSPC,
+            "/d/f: the disk is full; free some space and run the same command again, nothing finished is lost.",
+        ),
+        (
+            errno.EDQUOT,
+            "/d/f: the disk quota is used up; free some space and run the same command again, nothing finished",
+        ),
+        (errno.EROFS, "/d/f: the folder is on a read-only file system; choose another output folder."),
+        (errno.EACCES, "/d/f: no permission; choose another folder or change its permissions."),
+    ],
+)
+def test_a_full_or_closed_disk_is_refused_in_words(number, text, capsys) -> None:
+    def call() -> None:
+        raise OSError(number, "x", "/d/f")
+
+    with pytest.raises(SystemExit) as end:
+        run_command("endocur", call)
+    assert end.value.code == 3
+    assert text in capsys.readouterr().err
+
+
+def test_an_os_error_nobody_can_mend_is_a_bug(tmp_path, capsys) -> None:
+    assert from_os_error(OSError(errno.EBADF, "x")) is None
+
+    def call() -> None:
+        raise OSError(errno.EBADF, "odd")
+
+    with pytest.raises(SystemExit) as end:
+        run_command("endocur", call, tmp_path)
+    assert end.value.code == 1
+
+
+def test_a_bug_ends_with_1_one_line_and_a_kept_traceback(tmp_path, capsys) -> None:
+    def call() -> None:
+        raise ZeroDivisionError("oh")
+
+    with pytest.raises(SystemExit) as end:
+        run_command("endocur", call, tmp_path)
+    assert end.value.code == 1
+    (kept,) = tmp_path.iterdir()
+    assert capsys.readouterr().err == f"endocur: a bug of ours (ZeroDivisionError: oh); the traceback is in {kept}.\n"
+    assert "in call\n" in kept.read_text()
+
+
+def test_a_log_folder_that_is_not_there_does_not_hide_a_bug(tmp_path, capsys) -> None:
+    def call() -> None:
+        raise ZeroDivisionError("oh")
+
+    with pytest.raises(SystemExit):
+        run_command("endocur", call, tmp_path / "none")
+    kept = Path(capsys.readouterr().err.split("the traceback is in ")[1].strip().removesuffix("."))
+    assert "ZeroDivisionError" in kept.read_text()
+    kept.unlink()
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    code = (
+        "import sys\nfrom endoshards.errors import run_command\n"
+        "def call():\n    for _ in range(100000): sys.stdout.write('line\\n')\n    sys.stdout.flush()\n"
+        "run_command('endocur', call)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
