@@ -15,7 +15,8 @@ from endoshards.errors import BadInput
 SCORE_COLUMNS = pa.schema(
     [("frame_id", pa.string())]
     + [(name, pa.bool_() if name == "is_blank" else pa.float32()) for name in Scores._fields]
-    + [("score_version", pa.string())]
+    + [("score_version", pa.string())],
+    metadata={"score_version": VERSION},
 )
 
 
@@ -40,3 +41,12 @@ def read_scores(path: Path) -> pa.Table:
         return pq.read_table(path, schema=SCORE_COLUMNS, partitioning=None)
     except (pa.ArrowInvalid, FileNotFoundError) as error:
         raise BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score.") from None
+
+
+def version_of(path: Path) -> str:
+    """Version of the scores in a table, from its head alone. Raises: BadInput if it is missing or damaged."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, FileNotFoundError) as error:
+        raise BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score.") from None
+    return metadata.get(b"score_version", b"").decode("ascii", "replace")

@@ -1,0 +1,324 @@
+"""All frames of a corpus as one table, and the chain of decisions about them.
+
+`tables/` holds packs of frame rows with their scores, derived from the chapters of finished units and brought up
+to date whenever they are read. `decisions/<stage>.parquet` holds what one stage decided about the frames that
+came to it: keep, reason, evidence; its head keeps the fingerprint of what it was decided on, so that a later
+change of frames, scores or an earlier stage makes it, and all that follow, stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from endocur.corpus import Corpus, UnitMarker, chapter_files, unit_markers
+from endocur.quality.table import SCORE_COLUMNS, read_scores, version_of
+from endocur.store import FRAME_COLUMNS, read_chapter_table, write_table
+from endoshards.errors import BadInput
+from endoshards.files import fingerprint, remove_temporaries
+
+STAGES = ("privacy", "filter", "leaks", "dedup", "balance", "review", "withdraw")
+"""In this order; a frame is kept when every stage that ran keeps it."""
+
+SOFT = ("filter", "dedup", "balance")
+"""Stages whose drops a reviewer may undo."""
+
+DECISION_COLUMNS = pa.schema(
+    [("frame_id", pa.string()), ("keep", pa.bool_()), ("reason", pa.string()), ("evidence", pa.string())]
+)
+
+TABLE_COLUMNS = pa.schema(
+    [*FRAME_COLUMNS, *(field for field in SCORE_COLUMNS if field.name not in FRAME_COLUMNS.names)]
+)
+"""Columns of `frames`: those of the frame tables, then the scores."""
+
+ROW_GROUP = 131_072
+PACK_ROWS = 4 * ROW_GROUP
+"""Rows in a pack, about, before packs are split sixteenfold: what a new unit can make be written again."""
+
+
+def frames(corpus: Corpus, columns: Sequence[str] | None = None) -> pa.Table:
+    """Frame rows with scores of all finished units, each frame once, sorted by frame_id.
+
+    Brings the packs up to date first; call with the corpus lock held.
+
+    Args:
+        corpus: any corpus.
+        columns: some of TABLE_COLUMNS; all if None.
+    Raises: BadInput if a chapter's files are missing or damaged.
+    """
+    names = list(columns) if columns is not None else TABLE_COLUMNS.names
+    wanted = names if "frame_id" in names else [*names, "frame_id"]
+    schema = pa.schema([TABLE_COLUMNS.field(name) for name in wanted])
+    packs = [pq.read_table(path, columns=wanted, partitioning=None) for path in update_packs(corpus)]
+    table = pa.concat_tables([pack.cast(schema) for pack in packs]) if packs else schema.empty_table()
+    return _in_order(table).select(names)
+
+
+def update_packs(corpus: Corpus) -> list[Path]:
+    """Write the packs that are missing or whose units changed; remove the others. Returns: their paths."""
+    units = [marker for marker in unit_markers(corpus) if marker.frames]
+    total = sum(marker.frames for marker in units)
+    digits = 0
+    while total > PACK_ROWS * 16**digits and digits < 3:
+        digits += 1
+    members: dict[str, list[UnitMarker]] = {}
+    for marker in units:
+        members.setdefault(_pack_name(marker.name, digits), []).append(marker)
+    paths = [corpus.tables / name for name in sorted(members)]
+    remove_temporaries(corpus.tables)
+    for path in paths:
+        content = fingerprint([_unit_content(corpus, marker) for marker in members[path.name]])
+        if _metadata(path).get("content") != content:
+            rows = _in_order(pa.concat_tables([_unit_rows(corpus, marker) for marker in members[path.name]]))
+            write_table(path, rows.replace_schema_metadata({"content": content}))
+    for path in corpus.tables.glob("frames*.parquet"):
+        if path not in paths:
+            path.unlink()
+    return paths
+
+
+def stage_fingerprint(corpus: Corpus, stage: str, config_what: Mapping[str, object]) -> str:
+    """16 hex digits over a stage's settings and all it decides on: frames, scores, the stages before it.
+
+    Args:
+        corpus: any corpus.
+        stage: one of STAGES.
+        config_what: its settings that matter (`endoshards.settings.what`), and the version of its method.
+    """
+    return fingerprint({"stage": stage, "config": dict(config_what), "inputs": inputs_fingerprint(corpus, stage)})
+
+
+def inputs_fingerprint(corpus: Corpus, stage: str) -> str:
+    """16 hex digits over what comes to a stage: frames, scores, decisions of the stages before it."""
+    before = {
+        name: _metadata(_decision_path(corpus, name)).get("fingerprint") for name in STAGES[: STAGES.index(stage)]
+    }
+    content = [_unit_content(corpus, marker) for marker in unit_markers(corpus) if marker.frames]
+    return fingerprint({"frames": content, "before": {name: value for name, value in before.items() if value}})
+
+
+def write_decisions(
+    corpus: Corpus, stage: str, decisions: pa.Table, fingerprint: str, *, command: Sequence[str] | None = None
+) -> None:
+    """Write `decisions/<stage>.parquet`, sorted by frame_id; equal decisions give equal bytes.
+
+    Args:
+        corpus: any corpus.
+        stage: one of STAGES.
+        decisions: DECISION_COLUMNS, a row for each frame that came to the stage.
+        fingerprint: `stage_fingerprint` of the settings.
+        command: words of the command line that decides the same again; `endocur <stage>` if None.
+    """
+    rows = decisions.select(DECISION_COLUMNS.names).cast(DECISION_COLUMNS).sort_by("frame_id")
+    head = {
+        "stage": stage,
+        "fingerprint": fingerprint,
+        "inputs": inputs_fingerprint(corpus, stage),
+        "command": shlex.join(command or ("endocur", stage)),
+    }
+    write_table(_decision_path(corpus, stage), rows.combine_chunks().replace_schema_metadata(head))
+
+
+def read_decisions(corpus: Corpus, stage: str) -> pa.Table | None:
+    """What a stage decided, DECISION_COLUMNS sorted by frame_id; None if it never ran.
+
+    Raises: BadInput if the file is damaged.
+    """
+    path = _decision_path(corpus, stage)
+    if not path.is_file():
+        return None
+    try:
+        return pq.read_table(path, schema=DECISION_COLUMNS, partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"{path} is damaged ({error}); decide anew: endocur {stage}.") from None
+
+
+def decided_with(corpus: Corpus, stage: str) -> str | None:
+    """Fingerprint that a stage's decisions were written with; None if it never ran."""
+    return _metadata(_decision_path(corpus, stage)).get("fingerprint")
+
+
+def stale(corpus: Corpus) -> list[str]:
+    """Stages whose decisions no longer fit what came to them, and the stages that follow those; in order."""
+    found: list[str] = []
+    for stage in STAGES:
+        head = _metadata(_decision_path(corpus, stage))
+        if head and (found or head.get("inputs") != inputs_fingerprint(corpus, stage)):
+            found.append(stage)
+    return found
+
+
+def require_fresh(corpus: Corpus) -> None:
+    """Raises: BadInput if a stage is stale, with the command lines that mend it, in order."""
+    old = stale(corpus)
+    if old:
+        lines = " && ".join(_metadata(_decision_path(corpus, stage))["command"] for stage in old)
+        raise BadInput(
+            f"{corpus.root}: frames, scores or an earlier stage changed after {' and '.join(old)}, "
+            f"so those decisions no longer hold; run: {lines}"
+        )
+
+
+def verdict(corpus: Corpus) -> pa.Table:
+    """What became of each frame: frame_id, keep, and for dropped ones stage, reason, evidence ("" if kept).
+
+    The first stage that drops a frame is named. A reviewer's keep undoes drops of SOFT stages, no others; its
+    own word stands as stage and reason of such a frame.
+    Returns: one row a frame of `frames`, in the same order.
+    """
+    fate = _fate(corpus, STAGES)
+    return pa.table(
+        {
+            "frame_id": fate.ids,
+            "keep": pa.array(fate.keep),
+            "stage": pa.array(["", *STAGES]).take(pa.array(fate.stage)),
+            "reason": pa.concat_arrays(fate.reasons).take(pa.array(fate.words)),
+            "evidence": pa.concat_arrays(fate.evidence).take(pa.array(fate.words)),
+        }
+    )
+
+
+def kept_before(corpus: Corpus, stage: str) -> pa.Array:
+    """Ids of the frames that come to a stage: kept by all before it, sorted."""
+    fate = _fate(corpus, STAGES[: STAGES.index(stage)])
+    return fate.ids.filter(pa.array(fate.keep))
+
+
+def funnel(corpus: Corpus) -> list[dict[str, Any]]:
+    """For each stage that ran: stage, seen, kept, dropped (reason -> count), after what a reviewer undid.
+
+    `seen` of a stage is `kept` of the one before, and kept + dropped = seen.
+    Raises: AssertionError if the sums do not add up: a bug of ours.
+    """
+    fate = verdict(corpus)
+    seen = len(fate)
+    steps: list[dict[str, Any]] = []
+    dropped_rows = fate.filter(pc.invert(fate["keep"]))
+    for stage in STAGES:
+        if not _decision_path(corpus, stage).is_file():
+            continue
+        counts = pc.value_counts(dropped_rows.filter(pc.equal(dropped_rows["stage"], stage))["reason"].combine_chunks())
+        dropped = {pair["values"].as_py(): pair["counts"].as_py() for pair in counts}
+        kept = seen - sum(dropped.values())
+        steps.append({"stage": stage, "seen": seen, "kept": kept, "dropped": dict(sorted(dropped.items()))})
+        seen = kept
+    if seen != pc.sum(fate["keep"].cast(pa.int64()), min_count=0).as_py():
+        raise AssertionError(f"the funnel ends with {seen} frames, the verdict keeps another number")
+    return steps
+
+
+@dataclass
+class _Fate:
+    """What became of each frame, and where the words for it lie."""
+
+    ids: pa.Array
+    keep: NDArray[np.bool_]
+    stage: NDArray[np.int64]
+    """0: no stage; k: STAGES[k - 1]."""
+    words: NDArray[np.int64]
+    """Place in `reasons` and `evidence`, laid end to end; 0 holds no words."""
+    reasons: list[pa.Array]
+    evidence: list[pa.Array]
+
+
+def _fate(corpus: Corpus, stages: Sequence[str]) -> _Fate:
+    ids = frames(corpus, ["frame_id"])["frame_id"].combine_chunks()
+    count = len(ids)
+    blank = pa.array([""], pa.string())
+    fate = _Fate(ids, np.ones(count, np.bool_), np.zeros(count, np.int64), np.zeros(count, np.int64), [blank], [blank])
+    soft = [STAGES.index(name) + 1 for name in SOFT]
+    height = 1
+    for number, stage in enumerate(STAGES, 1):
+        rows = read_decisions(corpus, stage) if stage in stages else None
+        if rows is None:
+            continue
+        place = pc.index_in(rows["frame_id"].combine_chunks(), value_set=ids)
+        row = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))  # frames that are gone have no place
+        where = place.drop_null().to_numpy()
+        keeps = rows["keep"].to_numpy()[row]
+        kept = fate.keep[where]
+        undone = keeps & ~kept & np.isin(fate.stage[where], soft) if stage == "review" else np.zeros(len(row), np.bool_)
+        changed = (kept & ~keeps) | undone
+        at = where[changed]
+        fate.keep[at], fate.stage[at], fate.words[at] = keeps[changed], number, height + row[changed]
+        fate.reasons.append(rows["reason"].combine_chunks())
+        fate.evidence.append(rows["evidence"].combine_chunks())
+        height += len(rows)
+    return fate
+
+
+def _decision_path(corpus: Corpus, stage: str) -> Path:
+    if stage not in STAGES:
+        raise ValueError(f"{stage!r} is no stage; the stages are {', '.join(STAGES)}")
+    return corpus.decisions / f"{stage}.parquet"
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """What we wrote into a table's head; {} if the file is not there. Raises: BadInput if it is damaged."""
+    try:
+        head = pq.read_schema(path).metadata or {}
+    except FileNotFoundError:
+        return {}
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"{path} is damaged ({error}); delete it and run the command that writes it again.") from None
+    return {key.decode("utf-8"): value.decode("utf-8", "replace") for key, value in head.items()}
+
+
+def _pack_name(unit: str, digits: int) -> str:
+    """By the unit's own name and the number of packs alone: the same corpus has the same packs, whatever came first."""
+    return "frames.parquet" if not digits else f"frames-{hashlib.sha256(unit.encode()).hexdigest()[:digits]}.parquet"
+
+
+def _unit_content(corpus: Corpus, marker: UnitMarker) -> list[object]:
+    """What decides a unit's rows: how its frames were made, its groups, the version of its scores."""
+    versions = [version_of(chapter_files(corpus, marker.name, k).scores) for k in range(marker.chapters)]
+    groups = sorted({(row.id, row.group) for row in marker.inputs})
+    return [marker.name, marker.fingerprint, marker.frames, versions, groups]
+
+
+def _unit_rows(corpus: Corpus, marker: UnitMarker) -> pa.Table:
+    """Rows of one unit, TABLE_COLUMNS. Raises: BadInput if frames and scores do not belong together."""
+    parts = [TABLE_COLUMNS.empty_table()]
+    for k in range(marker.chapters):
+        files = chapter_files(corpus, marker.name, k)
+        rows, scores = read_chapter_table(files.frames_table), read_scores(files.scores)
+        if not rows["frame_id"].equals(scores["frame_id"]):
+            raise BadInput(f"{files.scores} belongs to other frames than {files.frames_table}; run: endocur score")
+        for name in TABLE_COLUMNS.names[len(FRAME_COLUMNS) :]:
+            rows = rows.append_column(TABLE_COLUMNS.field(name), scores[name])
+        parts.append(_regrouped(rows, marker).cast(TABLE_COLUMNS))
+    return pa.concat_tables(parts)
+
+
+def _regrouped(rows: pa.Table, marker: UnitMarker) -> pa.Table:
+    """With the groups as the marker has them: new groups change the marker, never the frame tables."""
+    groups = {row.id: row.group for row in marker.inputs if row.group}
+    if not groups:
+        return rows
+    known = pc.index_in(rows["source_id"], value_set=pa.array(list(groups), pa.string()))
+    said = pc.take(pa.array(list(groups.values()), pa.string()), known)
+    return rows.set_column(rows.schema.get_field_index("group_id"), "group_id", pc.coalesce(said, rows["group_id"]))
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    """Sorted by frame_id, of equal ids the first only (a picture that came in two batches of stills)."""
+    ids = table["frame_id"].combine_chunks()
+    if len(ids) < 2:
+        return table.combine_chunks()
+    if not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+        order = pc.sort_indices(ids).to_numpy()
+        ids = ids.take(pa.array(order))
+        first = np.concatenate([[True], pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False)])
+        table = table.take(pa.array(order[first]))
+    return table.combine_chunks()
