@@ -1,0 +1,148 @@
+"""Writes one chapter of a unit: the tar of JPEGs, the frame table, the masks, the scores, and last its marker."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from endocur.corpus import Corpus, chapter_files
+from endocur.extract.geometry import Geometry
+from endocur.extract.planes import Stencil
+from endocur.extract.source import Moment
+from endocur.identity import frame_id
+from endocur.quality.scores import Scores, score_jpeg
+from endocur.quality.table import write_scores
+from endocur.store import FRAME_COLUMNS, write_chapter_table, write_masks
+from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
+from endoshards.tar import END, header, padding
+
+EXTRACT_VERSION = "1"
+"""Raised whenever stored pixels or masks of any source may change; stands in every row."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame ready to be stored, and what its row says of it."""
+
+    jpeg: bytes
+    source_id: str
+    group_id: str
+    moment: Moment
+    geometry: Geometry
+    stencil: Stencil
+    view_id: str
+    matrix: str
+    full_range: bool
+    colour_assumed: bool
+    motion: float | None = None
+    stillness: float | None = None
+    is_frozen: bool | None = None
+
+
+class ChapterWriter:
+    """Collects a chapter's frames; nothing of it exists until `finish`. A context manager that cleans up."""
+
+    def __init__(self, corpus: Corpus, unit: str, number: int) -> None:
+        self._files = chapter_files(corpus, unit, number)
+        self._unit, self._number = unit, number
+        self._columns: dict[str, list[object]] = {name: [] for name in FRAME_COLUMNS.names}
+        self._masks: dict[str, Stencil] = {}
+        self._scores: list[tuple[str, Scores]] = []
+        self._at = 0
+        corpus.frames.mkdir(parents=True, exist_ok=True)
+        self._temporary = corpus.frames / f"{TEMPORARY}{secrets.token_hex(6)}"
+        self._tar: IO[bytes] | None = self._temporary.open("wb")
+
+    def __enter__(self) -> ChapterWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._tar is not None:
+            self._tar.close()
+        self._temporary.unlink(missing_ok=True)
+
+    @property
+    def frames(self) -> int:
+        """Frames added so far."""
+        return len(self._scores)
+
+    def add(self, picture: Picture) -> None:
+        """Append a frame: its bytes to the tar, its row, its scores."""
+        assert self._tar is not None, "the chapter is finished"
+        name = frame_id(picture.source_id, picture.moment.us)
+        data = header(f"{name}.jpg", len(picture.jpeg)), picture.jpeg, bytes(padding(len(picture.jpeg)))
+        self._tar.writelines(data)
+        for column, value in self._row(name, picture).items():
+            self._columns[column].append(value)
+        self._masks.setdefault(picture.view_id, picture.stencil)
+        self._scores.append((name, score_jpeg(picture.jpeg, picture.stencil.tissue)))
+        self._at += sum(map(len, data))
+
+    def finish(self, fingerprint: str) -> int:
+        """Put everything in its place, the marker last. Returns: number of frames."""
+        assert self._tar is not None, "the chapter is finished"
+        self._tar.write(END)
+        self._tar.flush()
+        os.fsync(self._tar.fileno())
+        self._tar.close()
+        self._tar = None
+        self._temporary.replace(self._files.frames_tar)
+        sync_folder(self._files.frames_tar.parent)
+        write_chapter_table(self._files.frames_table, self._columns)
+        write_masks(self._files.views, {view: stencil.labels for view, stencil in self._masks.items()})
+        write_scores(self._files.scores, self._scores)
+        write_json(self._files.marker, {"frames": self.frames, "fingerprint": fingerprint})
+        return self.frames
+
+    def _row(self, name: str, picture: Picture) -> Mapping[str, object]:
+        geometry, shape = picture.geometry, picture.geometry.shape
+        (height, width), (x, y, crop_width, crop_height) = geometry.stored, geometry.crop
+        return {
+            "frame_id": name,
+            "source_id": picture.source_id,
+            "group_id": picture.group_id,
+            "unit": self._unit,
+            "chapter": self._number,
+            "row": self.frames,
+            "offset": self._at + 512,
+            "size": len(picture.jpeg),
+            "width": width,
+            "height": height,
+            "pts_us": picture.moment.us,
+            "pts_made": picture.moment.made,
+            "pts_flag": picture.moment.flag,
+            "src_width": shape.width,
+            "src_height": shape.height,
+            "crop_x": x,
+            "crop_y": y,
+            "crop_w": crop_width,
+            "crop_h": crop_height,
+            "rotation": shape.rotation,
+            "sar_num": shape.sar[0],
+            "sar_den": shape.sar[1],
+            "scale_x": geometry.scale[0],
+            "scale_y": geometry.scale[1],
+            "view_id": picture.view_id,
+            "matrix": picture.matrix,
+            "full_range": picture.full_range,
+            "colour_assumed": picture.colour_assumed,
+            "motion": picture.motion,
+            "stillness": picture.stillness,
+            "is_frozen": picture.is_frozen,
+            "extract_version": EXTRACT_VERSION,
+        }
+
+
+def finished_chapter(marker: Path, fingerprint: str) -> int | None:
+    """Frames of a finished chapter of this fingerprint; None if it must be written."""
+    if not marker.is_file():
+        return None
+    value = read_json(marker)
+    return int(value["frames"]) if value.get("fingerprint") == fingerprint else None

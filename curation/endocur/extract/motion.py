@@ -1,0 +1,81 @@
+"""How much a frame moved since the one decoded before it: the columns that later stages cannot compute.
+
+Measured on luma averaged over cells of the tissue, in full-range levels, so that codec noise averages out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from endocur.extract.colour import to_jpeg
+from endocur.extract.geometry import Geometry
+from endocur.extract.planes import Planes
+
+CELLS = 128
+"""Cells along the longer side of the view, at most."""
+
+STILL_LEVELS = 1.0
+"""A cell that changed by less stands still."""
+
+FROZEN_LEVELS = 1.25
+"""A frame is frozen if 99 of 100 tissue cells changed by less. In composed procedures of six encodings the 99th
+percentile of change was at most 1.95 in frozen frames (median 0.4) and at least 2.0 in moving ones."""
+
+
+class Motion(NamedTuple):
+    """Change since the frame decoded before; all None where there is none of the same view."""
+
+    motion: float | None
+    """Mean absolute luma change over tissue, as a fraction of full range."""
+    stillness: float | None
+    """Share of tissue cells that changed by less than STILL_LEVELS of 255."""
+    is_frozen: bool | None
+    """The frame repeats its predecessor up to codec noise."""
+
+
+UNKNOWN = Motion(None, None, None)
+
+
+class MotionMeter:
+    """Measures each decoded frame against the one before; ask for every decoded frame in order."""
+
+    def __init__(self) -> None:
+        self._view: object = None
+        self._last: NDArray[np.float32] | None = None
+
+    def measure(self, planes: Planes, geometry: Geometry, tissue: NDArray[np.bool_]) -> Motion:
+        """Change since the last frame.
+
+        Args:
+            planes: of the frame.
+            geometry: its crop; one object a view: another object starts anew.
+            tissue: bool over the coded frame.
+        """
+        x, y, width, height = geometry.crop
+        if self._view is not geometry:
+            self._view, self._last = geometry, None
+            self._set_cells(width, height)
+            self._counted = self._cells(tissue[y : y + height, x : x + width].astype(np.uint8) * 255) > 254
+        gain = to_jpeg(planes.colour.matrix, planes.colour.full_range, planes.bits).y[0]
+        now = self._cells(planes.y[y : y + height, x : x + width])[self._counted]
+        last, self._last = self._last, now
+        if last is None or not now.size:
+            return UNKNOWN
+        change = np.abs(now - last) * np.float32(gain)
+        still = np.count_nonzero(change < STILL_LEVELS) / change.size
+        frozen = np.count_nonzero(change < FROZEN_LEVELS) >= 0.99 * change.size
+        return Motion(float(change.mean()) / 255.0, float(still), bool(frozen))
+
+    def _set_cells(self, width: int, height: int) -> None:
+        self._side = max(1, -(-max(width, height) // CELLS))
+        self._size = max(1, width // self._side), -(-height // self._side)
+
+    def _cells(self, plane: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.float32]:
+        """Means over one row of each square cell: as telling as the whole cell, and eight times cheaper."""
+        across = max(self._side, plane.shape[1] // self._side * self._side)
+        rows = plane[:: self._side, :across].astype(np.float32)
+        return cv2.resize(rows, self._size, interpolation=cv2.INTER_AREA)
