@@ -27,6 +27,8 @@ class Moments:
     """Mean over time of the gradient's length, in levels a pixel: high where edges are frequent."""
     lasting: NDArray[np.float32]
     """Length of the gradient's mean over time, in levels a pixel: high only where the same edge is always there."""
+    times: NDArray[np.uint16]
+    """Number of frames that show that lasting edge at at least half its mean length."""
     frames: int
     """Distinct frames they were made from."""
 
@@ -45,21 +47,36 @@ def moments(frames: Sequence[NDArray[np.uint8]]) -> Moments:
     luma = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
     kept = distinct(luma)
     low, median, high = _percentiles(luma[kept], (LOW, 0.5, HIGH))
-    edge = np.zeros(luma.shape[1:], np.float32)
-    lasting = np.zeros_like(edge)
-    share = np.float32(1 / len(kept))
-    for plane in (luma, None):
-        mean_x, mean_y = np.zeros_like(edge), np.zeros_like(edge)
-        for index in kept:
-            # a blue logo can be as bright as the tissue round it: its edge is in red less luma
-            picture = plane[index] if plane is not None else cv2.subtract(frames[index][..., 0], luma[index])
-            along_x, along_y = gradient(picture)
-            mean_x += along_x
-            mean_y += along_y
-            if plane is not None:
-                edge += cv2.magnitude(along_x, along_y)
-        lasting = np.maximum(lasting, cv2.magnitude(mean_x, mean_y) * share)
-    return Moments(low, median, high, edge * share, lasting, len(kept))
+    edge, lasting, times = _edges(luma[kept])
+    # a blue logo can be as bright as the tissue round it: its edge is in red less luma
+    red = np.stack([cv2.subtract(frames[index][..., 0], luma[index]) for index in kept])
+    _, red_lasting, red_times = _edges(red)
+    redder = red_lasting > lasting
+    return Moments(
+        low, median, high, edge, np.where(redder, red_lasting, lasting), np.where(redder, red_times, times), len(kept)
+    )
+
+
+def _edges(planes: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint16]]:
+    """Mean length of the gradient, length of its mean, and in how many planes it points that way, all [h, w]."""
+    edge = np.zeros(planes.shape[1:], np.float32)
+    mean_x, mean_y = np.zeros_like(edge), np.zeros_like(edge)
+    for plane in planes:
+        along_x, along_y = gradient(plane)
+        edge += cv2.magnitude(along_x, along_y)
+        mean_x += along_x
+        mean_y += along_y
+    share = np.float32(1 / len(planes))
+    lasting = np.asarray(cv2.magnitude(mean_x, mean_y), np.float32) * share
+    unit = share / np.maximum(lasting, np.float32(1e-3))
+    mean_x *= unit
+    mean_y *= unit
+    times = np.zeros(edge.shape, np.uint16)
+    least = np.maximum(np.float32(0.5) * lasting, np.float32(4))
+    for plane in planes:
+        along_x, along_y = gradient(plane)
+        times += along_x * mean_x + along_y * mean_y >= least
+    return edge * share, lasting, times
 
 
 def gradient(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -20,6 +20,8 @@ Box = tuple[int, int, int, int]
 
 MIN_MOMENTS = 5
 """With fewer distinct moments a chance agreement of unlike pictures is not rare: nothing is called still."""
+MIN_TIMES = 4
+"""Frames that must show an edge for it to last: among few frames one strong highlight makes a mean of its own."""
 STILL_SHARE = 0.2
 """A pixel is still if it moves by less than this share of what the view typically moves."""
 LASTING_EDGE = 8.0
@@ -56,28 +58,38 @@ def resting(found: Moments, view: Mask) -> bool:
     return found.frames < MIN_MOMENTS or float(np.median(found.range[view])) < 12.0 if view.any() else True
 
 
-def still_overlays(found: Moments, view: Mask) -> Overlay:
-    """Overlays by stillness alone.
+def burned_in(found: Moments, view: Mask) -> Mask:
+    """Overlays by stillness alone, in the whole frame: [h, w].
 
     Args:
         found: statistics of distant moments.
-        view: bool [h, w], True where the picture is.
+        view: bool [h, w], True where the picture is; beyond it only lasting edges count, for there all is still.
     """
     if resting(found, view):
-        return Overlay(np.zeros(view.shape, bool), [])
+        return np.zeros(view.shape, bool)
     height = view.shape[0]
     typical = float(np.median(found.range[view]))
     still = (found.range <= np.clip(STILL_SHARE * typical, 6, 16)) & view
     usual = float(np.median(found.lasting[view]))
     edges = (found.lasting > max(LASTING_EDGE, 3 * usual)) & (found.lasting > COHERENT * found.edge)
+    edges &= found.times >= MIN_TIMES
     rim = max(2, round(RIM * height))
     edges &= ~_rim(view, rim)
     core = edges | _with_edges(still, edges)
     core = _close(core, max(2, round(LETTER_GAP * height)), max(1, round(0.003 * height)))
-    core = _drop_specks(_fill(core, view), max(4, round(0.006 * height)), _rim(view, 3 * rim))
+    core = _drop_specks(_fill(core, view, rim), max(4, round(0.006 * height)), _rim(view, 3 * rim))
     core = _boxed_lines(core, round(LINE * height))
     core |= _frequent(found, view, core)
-    return boxed(_dilate(core, max(1, round(RINGING * height))) & view)
+    return _dilate(core, max(1, round(RINGING * height)))
+
+
+def compact(mask: Mask) -> Mask:
+    """The regions that fill much of their box: plates, insets, lines of text; not arcs along an outline."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    box = stats[:, cv2.CC_STAT_WIDTH] * stats[:, cv2.CC_STAT_HEIGHT]
+    keep = (stats[:, cv2.CC_STAT_AREA] >= 0.4 * box) & (box <= 0.25 * mask.size)
+    keep[0] = False
+    return np.asarray(keep[labels]) if count > 1 else np.zeros_like(mask)
 
 
 def _rim(view: Mask, radius: int) -> Mask:
@@ -133,13 +145,24 @@ def _frequent(found: Moments, view: Mask, core: Mask) -> Mask:
     return out & view
 
 
-def _fill(core: Mask, view: Mask) -> Mask:
-    """Holes of the overlays (the moving picture inside an inset's frame), unless they are a large part of the view."""
-    outside = ~core
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(outside.astype(np.uint8), connectivity=4)
-    limit = 0.12 * view.sum()
-    inner = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] < limit and not _touches(stats[k], core.shape)]
-    return np.asarray(core | np.isin(labels, inner))
+def _fill(core: Mask, view: Mask, rim: int) -> Mask:
+    """Holes of the overlays (the moving picture inside an inset's frame), unless they are a large part of the view.
+
+    Where an inset crosses the outline of the view its frame has gaps; there the outline closes the hole.
+    """
+    closed = core | _rim(view, rim)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~closed).astype(np.uint8), connectivity=4)
+    out = core.copy()
+    for k in range(1, count):
+        if stats[k, cv2.CC_STAT_AREA] > 0.12 * view.sum() or _touches(stats[k], core.shape):
+            continue
+        x, y, w, h, _ = stats[k]
+        part = np.s_[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2]
+        hole = labels[part] == k
+        ring = _dilate(hole, 1) & ~hole
+        if (core[part] & ring).sum() >= 0.5 * ring.sum():
+            out[part] |= _dilate(hole, 2 * rim + 1) if (view[part] & hole).any() else hole
+    return out
 
 
 def _touches(stat: NDArray[np.int32], shape: tuple[int, ...]) -> bool:

@@ -22,6 +22,8 @@ PRICE = 0.0005
 """Agreement that each number of a shape must earn: four more sides for a circle must gain 0.002."""
 CLOSE = 0.02
 """Shapes this near to the best on the coarse mask are compared again on the full one."""
+ROUNDEST = np.float32(0.3)
+"""Largest corner radius of a rectangle, as a share of its shorter side; rounder ones are discs."""
 COARSE_SIDE = 160
 """Longest side of the mask on which all shapes are tried."""
 CORNERS = ("top_left", "top_right", "bottom_right", "bottom_left")
@@ -101,7 +103,7 @@ def _draw(kind: Kind, wanted: NDArray[np.float64], grid: Grid) -> Mask:
     if kind == "rectangle":
         return inside
     if kind == "rounded":
-        radius = max(np.float32(0), numbers[4])
+        radius = np.clip(numbers[4], 0, ROUNDEST * min(x1 - x0, y1 - y0))
         over_x = np.maximum(np.maximum(x0 + radius - x, x - (x1 - radius)), 0)
         over_y = np.maximum(np.maximum(y0 + radius - y, y - (y1 - radius)), 0)
         return np.asarray(inside & (over_x * over_x + over_y * over_y <= radius * radius))

@@ -21,7 +21,7 @@ PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
 TEXT_FRAMES = 8
 """Probe frames the text detector is asked about."""
-TRUST = 0.95
+TRUST = 0.965
 """Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
 EVIDENCE = 0.5
 """Share of the outline that must be a real edge; below, there is no border and the picture fills the frame."""
@@ -108,9 +108,14 @@ def layout(
     found = moments(frames)
     panels = overlays.flat_panels(frames[0]) if len(frames) == 1 else np.zeros(small, bool)
     view, outline = find_view(found, ignore=panels)
-    still = overlays.still_overlays(found, view.mask)
+    burned = overlays.burned_in(found, view.mask)
+    if (at_rim := _at_rim(burned, view.mask)).any():
+        # an inset that hangs on the outline was taken for picture: look again without it
+        view, outline = find_view(found, ignore=panels | at_rim)
+        burned = overlays.burned_in(found, view.mask)
+    still = overlays.boxed(burned & view.mask)
     quads = _text(frames, detector) if detector is not None else []
-    burned = overlays.add_boxes(still.mask | (panels & view.mask), quads, view.mask)
+    covered = overlays.add_boxes(still.mask | (panels & view.mask), quads, view.mask)
     full = _enlarged(view, outline, height, width)
     counts = {
         "probe": len(frames),
@@ -118,7 +123,7 @@ def layout(
         "still_regions": len(still.boxes),
         "text_boxes": len(quads),
     }
-    return _covered(full, overlays.enlarged(burned.mask, height, width), counts)
+    return _covered(full, overlays.enlarged(covered.mask, height, width), counts)
 
 
 def still_layout(rgb: NDArray[np.uint8], *, detector: Detector | None = None) -> Layout:
@@ -145,6 +150,16 @@ def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) 
     added = overlays.add_boxes(np.zeros(frame.shape[:2], bool), quads, np.ones(frame.shape[:2], bool))
     burned = group.overlay | overlays.enlarged(added.mask, height, width)
     return _covered(group.view, burned, group.counts | {"text_boxes": len(quads)})
+
+
+def _at_rim(burned: Mask, view: Mask) -> Mask:
+    """The compact overlays that touch the outline of the view or lie beyond it."""
+    regions = overlays.compact(burned)
+    if view.all() or not regions.any():
+        return np.zeros_like(view)
+    _, labels = cv2.connectedComponents(regions.astype(np.uint8), connectivity=8)
+    outside = np.unique(labels[regions & ~view])
+    return np.asarray(np.isin(labels, outside[outside > 0]))
 
 
 def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
