@@ -27,7 +27,7 @@ def bars(rows: Sequence[tuple[str, float]], *, unit: str = "", marks: Sequence[t
     rows = [(label, float(value)) for label, value in rows if math.isfinite(value)]
     if not rows:
         return _nothing()
-    values = [f"{number(value)} {unit}".strip() for _, value in rows]
+    values = [fitted(f"{number(value)} {unit}".strip(), 200.0) for _, value in rows]
     left = min(240.0, max(text_width(label) for label, _ in rows)) + 12
     right = max(map(text_width, values)) + 12
     head = len(marks) * 18.0
@@ -139,7 +139,7 @@ def forest(
     if not rows:
         return _nothing()
     xs = [x for row in rows for x in row[1:] if x is not None and math.isfinite(x)]
-    values = [_interval_text(*row[1:]) for row in rows]
+    values = [fitted(_interval_text(*row[1:]), 260.0) for row in rows]
     left = min(280.0, max(text_width(row[0]) for row in rows)) + 16
     right = WIDTH - max(map(text_width, values)) - 20
     low, high = _span(xs + ([reference] if reference is not None else []), padded=True)
@@ -153,7 +153,7 @@ def forest(
 
     for tick in _room_for(ticks(low, high), right - left):
         out.append(f'<path class="grid" d="M{place(tick):.1f} {top:.1f}V{bottom:.1f}"/>')
-        out.append(_text(place(tick), bottom + 17, number(tick), anchor="middle", css="soft"))
+        out.append(_tick(place(tick), bottom + 17, number(tick)))
     out.append(f'<path class="axis" d="M{left:.1f} {bottom:.1f}H{right:.1f}"/>')
     if reference is not None:
         out.append(f'<path class="mark" d="M{place(reference):.1f} {top:.1f}V{bottom:.1f}"/>')
@@ -180,23 +180,26 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next((factor * power for factor in (1, 2, 5) if factor * power >= rough), 10 * power)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(index * step, 12) + 0.0 for index in range(first, last + 1)]
+    # Rounded, so that 0.30000000000000004 is 0.3; + 0.0, so that there is no -0.
+    return [float(f"{index * step:.12g}") + 0.0 for index in range(first, last + 1)]
 
 
 def text_width(text: str, size: float = FONT) -> float:
-    """Pixels a text takes at most in a usual sans-serif; on the safe side, for no font is at hand to measure with."""
+    """Pixels a text takes at most; no font is at hand to measure with, so the widths are DejaVu Sans's, a wide one."""
     ems = 0.0
     for letter in text:
-        if letter in "iljtfr.,:;'|!()[] ":
-            ems += 0.38
-        elif letter in "mwMW@%—":
-            ems += 0.98
+        if letter in "iljtfrIJ.,:;'|!/-()[] ":
+            ems += 0.42
+        elif letter in "mwMW@%—…":
+            ems += 1.0
+        elif letter in "+=<>#^~&":
+            ems += 0.84
         elif unicodedata.east_asian_width(letter) in "WF":
             ems += 1.05
         elif letter.isupper():
-            ems += 0.74
+            ems += 0.79
         else:
-            ems += 0.61
+            ems += 0.64
     return ems * size
 
 
@@ -248,10 +251,8 @@ class _Frame:
             out.append(f'<path class="grid" d="M{self.left:.1f} {self.y(tick):.1f}H{self.right:.1f}"/>')
             out.append(_text(self.left - 8, self.y(tick) + 4, number(tick), anchor="end", css="soft"))
         for tick in _room_for(ticks(*self.x_range, wanted=8), self.right - self.left):
-            width = text_width(number(tick))
-            middle = min(max(self.x(tick), width / 2), WIDTH - width / 2)
             out.append(f'<path class="axis" d="M{self.x(tick):.1f} {self.bottom:.1f}v4"/>')
-            out.append(_text(middle, self.bottom + 18, number(tick), anchor="middle", css="soft"))
+            out.append(_tick(self.x(tick), self.bottom + 18, number(tick)))
         out.append(f'<path class="axis" d="M{self.left:.1f} {self.bottom:.1f}H{self.right:.1f}"/>')
         if self.y_label:
             out.append(_text(0, self.head + 12, self.y_label, css="soft", room=WIDTH))
@@ -349,6 +350,12 @@ def _interval_text(value: float, low: float | None, high: float | None) -> str:
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return f"{value:.3f}"
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _tick(x: float, y: float, text: str) -> str:
+    """A tick's number below its tick, moved inwards where it would leave the chart."""
+    half = text_width(text) / 2
+    return _text(min(max(x, half), WIDTH - half), y, text, anchor="middle", css="soft")
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", css: str = "", room: float | None = None) -> str:
