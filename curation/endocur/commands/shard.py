@@ -19,7 +19,7 @@ from endocur import publish, tables
 from endocur.account import Account, read_accounts
 from endocur.configs import ShardConfig, worker_count
 from endocur.corpus import Corpus, corpus_lock, open_corpus, read_settings, unit_markers
-from endocur.report.machine import gigabytes
+from endocur.ground import GROUND, ground
 from endocur.store import FrameReader, read_masks
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, refuse_source_tree
@@ -56,8 +56,8 @@ COLUMNS = (
 )
 """What a published sample depends on; all of it enters the fingerprint of the set."""
 
-INSIDE = ("unit", "chapter", "offset", "size")
-"""Columns that say where a frame lies in the corpus: no use, and no business, outside it."""
+TOLD = ("frame_id", "source_id", "group_id", "pts_us", "pts_made", "view_id", *publish.SCORES, "score_version")
+"""Columns that go into samples.parquet as they are; where a frame lies in the corpus is nobody else's business."""
 
 WINDOWS = 24
 """Views kept worked out: about 5 MB each for a stored picture of 960 x 960."""
@@ -75,7 +75,7 @@ def run(config: ShardConfig) -> None:
         replace = may_replace(config.out, mine)
         size = None if config.native_size else config.size
         load = Loader(corpus, rows, size, config.jpeg_quality)
-        sys.stderr.write(f"shard: {len(rows):,} pictures, about {gigabytes(expected_bytes(rows, size))}\n")
+        sys.stderr.write(f"shard: {len(rows):,} pictures, about {megabytes(expected_bytes(rows, size))}\n")
         with account.bar(len(rows)) as bar:
             index = write_set(
                 config.out,
@@ -84,7 +84,7 @@ def run(config: ShardConfig) -> None:
                 name=config.name,
                 shard_bytes=config.shard_bytes,
                 fingerprint=set_fingerprint(corpus, config, rows),
-                samples=sample_table(rows),
+                samples=sample_table(rows, size),
                 info={"corpus": mine} | provenance(corpus, config, account),
                 card=card(config, rows),
                 progress=bar.advance,
@@ -94,7 +94,12 @@ def run(config: ShardConfig) -> None:
         account.finish(
             f"endomae pretrain --shards {config.out}/",
             index.fingerprint,
-            {"out": str(config.out), "shards": len(index.shards), "bytes": sum(shard.bytes for shard in index.shards)},
+            {
+                GROUND: ground(corpus, "shard"),
+                "out": str(config.out),
+                "shards": len(index.shards),
+                "bytes": sum(shard.bytes for shard in index.shards),
+            },
         )
 
 
@@ -153,15 +158,20 @@ def set_fingerprint(corpus: Corpus, config: ShardConfig, rows: pa.Table) -> str:
     )
 
 
-def sample_table(rows: pa.Table) -> pa.Table:
-    """What goes into samples.parquet: a row a sample, column `key` and all that may be told of it."""
-    told = rows.drop_columns(list(INSIDE))
-    return told.add_column(0, "key", rows["frame_id"])
+def sample_table(rows: pa.Table, size: int | None) -> pa.Table:
+    """What goes into samples.parquet, a row a sample: `key`, TOLD, published and source size; its JSON has the rest."""
+    stored = zip(rows["width"].to_pylist(), rows["height"].to_pylist(), strict=True)
+    width, height = zip(*(publish.fit(*one, size) for one in stored), strict=True)
+    told = rows.select(TOLD).add_column(0, "key", rows["frame_id"])
+    told = told.append_column("width", pa.array(width, pa.int32())).append_column(
+        "height", pa.array(height, pa.int32())
+    )
+    return told.append_column("source_width", rows["src_width"]).append_column("source_height", rows["src_height"])
 
 
 def provenance(corpus: Corpus, config: ShardConfig, account: Account) -> dict[str, object]:
     """What index.json keeps of how the set came to be: settings of each stage, the sum, what was not checked."""
-    accounts = read_accounts(corpus.log)
+    accounts = read_accounts(corpus)
     settings: dict[str, Any] = {"extract": read_settings(corpus)["extract"], "shard": what(config)}
     for stage in ("filter", "dedup"):
         if stage in accounts:
@@ -197,6 +207,11 @@ def expected_bytes(rows: pa.Table, size: int | None) -> float:
     share = np.ones_like(short) if size is None else np.minimum(1.0, size / np.maximum(short, 1.0)) ** 2
     # Small pictures need more bytes a pixel: measured 1.4 to 1.8 times at a third of the side.
     return float((stored * share * np.where(share < 1, 1.6, 1.0)).sum() + 2048 * len(rows))
+
+
+def megabytes(count: float) -> str:
+    """Bytes as people read them, e.g. "31 MB"."""
+    return f"{max(1.0, count / 1e6):,.0f} MB"
 
 
 class Loader:

@@ -1,0 +1,56 @@
+"""What a stage stood on when it ran, told from unit markers and accounts alone. Standard library only.
+
+`endocur.tables` says the same from the tables themselves and is what commands go by; this is for `status`, which
+must answer at once. A stage keeps its ground in its account; where the ground has changed since, it is stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from endocur.account import read_accounts
+from endocur.corpus import Corpus, UnitMarker, unit_markers
+from endoshards.files import fingerprint
+
+DECIDING = ("privacy", "filter", "leaks", "dedup", "balance", "review", "withdraw")
+"""Stages that decide, in order (`endocur.tables.STAGES`; a test compares)."""
+
+GROUND = "ground"
+"""Name of the entry in an account's `extra`."""
+
+
+def ground(corpus: Corpus, stage: str) -> dict[str, Any]:
+    """Frames and groups (16 hex digits), version of the scores, fingerprints of earlier decisions, as they are now.
+
+    Args:
+        corpus: any corpus.
+        stage: one of DECIDING, or any other word for what comes after all of them (shard, report).
+    """
+    return ground_of(unit_markers(corpus), read_accounts(corpus), stage)
+
+
+def ground_of(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str, Any]], stage: str) -> dict[str, Any]:
+    """The same from what was read already."""
+    before = DECIDING[: DECIDING.index(stage)] if stage in DECIDING else DECIDING
+    units = [
+        [marker.name, marker.fingerprint, marker.frames, sorted({(row.id, row.group) for row in marker.inputs})]
+        for marker in markers
+        if marker.frames
+    ]
+    return {
+        "frames": fingerprint(units),
+        "scores": accounts.get("score", {}).get("extra", {}).get("score_version"),
+        "before": {name: accounts[name]["fingerprint"] for name in before if name in accounts},
+    }
+
+
+def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two grounds, as a phrase; empty if nothing does."""
+    if then.get("frames") != now["frames"]:
+        return "frames or groups changed since"
+    if then.get("scores") != now["scores"]:
+        return "frames were scored again since"
+    before, after = then.get("before", {}), now["before"]
+    other = [name for name in DECIDING if before.get(name) != after.get(name)]
+    return f"{' and '.join(other)} changed since" if other else ""
