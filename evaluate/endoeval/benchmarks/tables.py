@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _rows(path: Path, column: str) -> list[tuple[int, Mapping[str, str | None]]]
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8; save it as UTF-8.") from None
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=None))
     header = [name.strip() for name in reader.fieldnames or []]
     if not {"file", column} <= set(header):
         hint = "; its columns are parted by semicolons, commas are wanted" if ";" in "".join(header) else ""

@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -100,7 +100,7 @@ def random_like(encoder: Network, seed: int) -> Network:
     return Network(name, encoder.architecture, encoder.contract, model, encoder.device, encoder.model_args)
 
 
-def resolve_device(device: str) -> str:
+def resolve_device(device: str) -> Literal["cpu", "cuda"]:
     """ "cpu" or "cuda". Raises: BadOption for another word; BadInput if CUDA is asked for where there is none."""
     import torch
 

@@ -1,0 +1,1 @@
+"""What a reader sees: overlays, the table in Markdown, the page."""

@@ -1,0 +1,93 @@
+"""The words that stand for numbers, the same in the terminal, the Markdown table and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from endoeval.compare import Comparison
+from endoeval.results import Results
+from endoeval.rows import Row
+
+METRIC_WORDS = {
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "dice": "Dice",
+    "iou": "IoU",
+    "dice_by_group": "Dice by group",
+    "dice_pooled": "Dice, pixels pooled",
+    "dice_positives": "Dice, images with foreground",
+    "negatives_left_empty": "empty images left empty",
+}
+PROTOCOL_WORDS = {
+    "knn": "nearest neighbours",
+    "logistic": "logistic probe",
+    "segmentation": "linear segmentation",
+    "majority": "null",
+    "mean_mask": "null",
+}
+
+
+def estimate(metric: Mapping[str, Any]) -> str:
+    """`0.71 [0.63, 0.78]`, or the value alone where there is no interval."""
+    if metric["value"] is None:
+        return "undefined"
+    if metric["low"] is None:
+        return f"{metric['value']:.2f} [no interval]"
+    return f"{metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}]"
+
+
+def delta(comparison: Comparison) -> str:
+    """`Δ to mean mask +0.19 [0.10, 0.28], p 0.003 (Holm 0.006)`."""
+    d = comparison.difference
+    text = f"Δ to {comparison.best.name} {d.value:+.2f}"
+    if d.low is None or d.high is None:
+        return f"{text} [no interval]"
+    text += f" [{d.low:+.2f}, {d.high:+.2f}], p {p_value(d.p)}"
+    return text if comparison.p_holm in (None, d.p) else f"{text} (Holm {p_value(comparison.p_holm)})"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals; `< 0.001` below; a dash for none."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict(comparison: Comparison) -> str:
+    """What the row shows, in three words or so."""
+    if comparison.row.value["no_signal"]:
+        return f"no signal: {comparison.row.value['no_signal']}"
+    return "above every null row" if comparison.separates else "does not separate"
+
+
+def report_line(comparison: Comparison) -> str:
+    """Value, what it stands on, its null rows, and the difference: the line that may be quoted."""
+    row = comparison.row
+    nulls = "; ".join(f"{other.name} {estimate(other.headline)}" for other in comparison.nulls)
+    parts = [counts(row), nulls, delta(comparison), "pool: not checked", verdict(comparison)]
+    return f"{estimate(row.headline)} ({'; '.join(parts)})"
+
+
+def counts(row: Row) -> str:
+    """`13 groups, 138 images, seed 0`."""
+    scored = row.value["scored"]
+    unit = "groups" if row.value["set"]["grouping"] != "none" else "single pictures as groups"
+    return f"{scored['groups']} {unit}, {scored['samples']} images, seed {row.value['seed']}"
+
+
+def heading(row: Row) -> str:
+    """`seg_cvc · linear segmentation · Dice`."""
+    metric = METRIC_WORDS[str(row.value["headline"])]
+    return f"{row.set} · {PROTOCOL_WORDS[row.protocol]} · {metric}"
+
+
+def describe(results: Results) -> list[str]:
+    """The lines a terminal shows: two a row that is judged, its null rows in them."""
+    lines = []
+    for comparison in results.comparisons:
+        lines += [f"{heading(comparison.row)} · {comparison.row.name}", f"  {report_line(comparison)}"]
+    return lines + [
+        f"{skip.set} · {skip.protocol} · {skip.encoder}: skipped, {skip.reason}" for skip in results.skipped
+    ]
