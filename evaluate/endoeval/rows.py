@@ -176,7 +176,8 @@ def write_row(job: Job, folder: Path, made: Made) -> Row:
     for word, jpeg in made.pictures.items():
         write_atomic(path.with_suffix(f".{word}.jpg"), jpeg)
     write_json(path, value)
-    return Row(path, value, job.who.role)
+    # Read back, so that a first run and a repeated one show the very same values.
+    return Row(path, read_json(path), job.who.role)
 
 
 def _metrics(predicted: Predictions) -> dict[str, Any]:

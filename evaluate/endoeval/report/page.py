@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from endoeval.predictions import MaskPredictions
 from endoeval.report.table import FOOT, headers, set_sentence, table_rows
-from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, heading, report_line
+from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, delta, estimate, shown, verdict
 from endoeval.results import Results
 from endoeval.rows import Row
 from endoshards.page import Html, Section, facts, forest, gallery, heat, image, page, paragraph, table
@@ -19,13 +22,22 @@ def report_page(results: Results) -> str:
 
 
 def _summary(results: Results) -> Html:
-    parts = []
-    for comparison in results.comparisons:
-        parts.append(paragraph(f"{heading(comparison.row)} · {comparison.row.name}: {report_line(comparison)}"))
-    parts += [
+    titles = ["set", "protocol", "judged", "value", "paired difference to the best null row", "verdict"]
+    rows = [
+        [
+            f"{c.row.set} ({METRIC_WORDS[c.row.value['headline']]})",
+            PROTOCOL_WORDS[c.row.protocol],
+            shown(c.row),
+            estimate(c.row.headline),
+            delta(c),
+            verdict(c),
+        ]
+        for c in results.comparisons
+    ]
+    skipped = [
         paragraph(f"Skipped: {skip.encoder} on {skip.set}, {skip.protocol}: {skip.reason}.") for skip in results.skipped
     ]
-    return Html("".join(parts))
+    return Html("".join([table(titles, rows), *skipped]))
 
 
 def _set(name: str, results: Results) -> Html:
@@ -37,28 +49,36 @@ def _set(name: str, results: Results) -> Html:
     parts.append(forest(drawn, x_label=f"{metric}; dashed: the best null row of the set", reference=best_null))
     parts.append(table(headers(rows[0]), table_rows(rows, results)))
     for row in rows:
-        if row.value["confusion"] and row.role == "encoder":
+        if row.role != "encoder":
+            continue
+        if row.value["confusion"]:
             parts.append(paragraph(f"Confusion of {row.name}, {PROTOCOL_WORDS[row.protocol]} (images):"))
-            names = row.value["set"]["classes"]
-            parts.append(heat(row.value["confusion"], names, names))
-        if row.pictures() and row.role == "encoder":
+            classes = row.value["set"]["classes"]
+            parts.append(heat(row.value["confusion"], classes, classes))
+        if row.pictures():
             parts.append(paragraph(f"{row.name}: worst, median and best image. Green: truth; orange: predicted."))
             parts.append(_overlays(row))
     return Html("".join(parts))
 
 
 def _overlays(row: Row) -> Html:
+    predictions = row.predictions()
+    dice = np.sort(predictions.dice()) if isinstance(predictions, MaskPredictions) else np.zeros(1)
+    values = {"worst": dice[0], "median": dice[len(dice) // 2], "best": dice[-1]}
     return gallery(
-        (image(path.read_bytes(), "image/jpeg", alt=f"{word} image with true and predicted outline"), word)
+        (
+            image(path.read_bytes(), "image/jpeg", alt=f"{word} image with true and predicted outline"),
+            f"{word}: Dice {values[word]:.2f}",
+        )
         for word, path in row.pictures()
     )
 
 
 def _label(row: Row) -> str:
     if row.role == "null":
-        return f"null · {row.name}"
+        return f"null · {shown(row)}"
     mark = "null · " if row.role == "random" else ""
-    return f"{mark}{row.name} · {PROTOCOL_WORDS[row.protocol]}"
+    return f"{mark}{PROTOCOL_WORDS[row.protocol]} · {shown(row)}"
 
 
 def _encoders(results: Results) -> Html:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, counts, delta, estimate, report_line, verdict
+from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, also, delta, estimate, report_line, shown, verdict
 from endoeval.results import Results
 from endoeval.rows import Row
 
@@ -51,15 +51,14 @@ def table_rows(rows: Sequence[Row], results: Results) -> list[list[str]]:
     cells = []
     for row in rows:
         comparison = results.comparison(row)
-        others = [name for name in row.value["metrics"] if name != row.value["headline"]][:2]
         cells.append(
             [
-                row.name,
-                PROTOCOL_WORDS[row.protocol] if row.role != "null" else "–",
+                shown(row),
+                PROTOCOL_WORDS[row.protocol],
                 estimate(row.headline),
-                "; ".join(f"{METRIC_WORDS[name]} {estimate(row.value['metrics'][name])}" for name in others),
+                also(row),
                 delta(comparison) if comparison else "–",
-                verdict(comparison) if comparison else f"null row ({counts(row)})",
+                verdict(comparison) if comparison else "null row",
             ]
         )
     return cells

@@ -21,12 +21,14 @@ METRIC_WORDS = {
     "negatives_left_empty": "empty images left empty",
 }
 PROTOCOL_WORDS = {
-    "knn": "nearest neighbours",
-    "logistic": "logistic probe",
-    "segmentation": "linear segmentation",
-    "majority": "null",
-    "mean_mask": "null",
+    "knn": "kNN",
+    "logistic": "logistic",
+    "segmentation": "linear seg.",
+    "majority": "–",
+    "mean_mask": "–",
 }
+ALSO = ("balanced_accuracy", "accuracy", "iou", "dice_by_group")
+"""Metrics that stand beside the headline in a table; the JSON has all."""
 
 
 def estimate(metric: Mapping[str, Any]) -> str:
@@ -38,14 +40,30 @@ def estimate(metric: Mapping[str, Any]) -> str:
     return f"{metric['value']:.2f} [{metric['low']:.2f}, {metric['high']:.2f}]"
 
 
+def also(row: Row) -> str:
+    """The other metrics of a row that a table has room for."""
+    metrics = row.value["metrics"]
+    return "; ".join(f"{METRIC_WORDS[name]} {estimate(metrics[name])}" for name in ALSO if name in metrics)
+
+
+def shown(row: Row) -> str:
+    """What a row judges, as a reader calls it."""
+    return f"random weights @{row.name.rpartition('@')[2]}" if row.role == "random" else row.name
+
+
 def delta(comparison: Comparison) -> str:
-    """`Δ to mean mask +0.19 [0.10, 0.28], p 0.003 (Holm 0.006)`."""
+    """`Δ to mean mask +0.19 [+0.10, +0.28], p 0.003 (Holm 0.006)`."""
     d = comparison.difference
-    text = f"Δ to {comparison.best.name} {d.value:+.2f}"
+    text = f"Δ to {shown(comparison.best)} {signed(d.value)}"
     if d.low is None or d.high is None:
         return f"{text} [no interval]"
-    text += f" [{d.low:+.2f}, {d.high:+.2f}], p {p_value(d.p)}"
+    text += f" [{signed(d.low)}, {signed(d.high)}], p {p_value(d.p)}"
     return text if comparison.p_holm in (None, d.p) else f"{text} (Holm {p_value(comparison.p_holm)})"
+
+
+def signed(value: float) -> str:
+    """Two decimals with a sign; three where two would show a zero that is none."""
+    return f"{value:+.3f}" if 0.0 < abs(value) < 0.005 else f"{value + 0.0:+.2f}"
 
 
 def p_value(p: float | None) -> str:
@@ -65,7 +83,7 @@ def verdict(comparison: Comparison) -> str:
 def report_line(comparison: Comparison) -> str:
     """Value, what it stands on, its null rows, and the difference: the line that may be quoted."""
     row = comparison.row
-    nulls = "; ".join(f"{other.name} {estimate(other.headline)}" for other in comparison.nulls)
+    nulls = "; ".join(f"{shown(other)} {estimate(other.headline)}" for other in comparison.nulls)
     parts = [counts(row), nulls, delta(comparison), "pool: not checked", verdict(comparison)]
     return f"{estimate(row.headline)} ({'; '.join(parts)})"
 
@@ -78,7 +96,7 @@ def counts(row: Row) -> str:
 
 
 def heading(row: Row) -> str:
-    """`seg_cvc · linear segmentation · Dice`."""
+    """`seg_cvc · linear seg. · Dice`."""
     metric = METRIC_WORDS[str(row.value["headline"])]
     return f"{row.set} · {PROTOCOL_WORDS[row.protocol]} · {metric}"
 
