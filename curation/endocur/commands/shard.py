@@ -130,8 +130,10 @@ def kept_rows(corpus: Corpus, account: Account) -> pa.Table:
 def may_replace(out: Path, mine: str) -> bool:
     """True if what lies in `out` is an older set of this corpus, or nothing finished.
 
-    Raises: BadInput if it is a set of another corpus or of another program.
+    Raises: BadInput if it is a file, or a set of another corpus or of another program.
     """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; shards need a folder: --out OTHER.")
     if not (out / INDEX).is_file():
         return True
     if read_index(out).info.get("corpus") != mine:
