@@ -205,6 +205,10 @@ class ReportConfig:
     share: bool = option(False, "No pixels and no ids: a page that may leave the hospital.")
     gallery: int = option(12, "Pictures shown for each reason.")
 
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        _within("--gallery", self.gallery, 0, 1000)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorConfig:

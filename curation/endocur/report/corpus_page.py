@@ -157,7 +157,8 @@ def _pairs(pairs: Iterable[Pair], total: int) -> str:
             + _image(pair.kept)
             + "</div>"
         )
-        shown.append((both, f"cosine {pair.cosine:.3f} · {pair.dropped.caption} | {pair.kept.caption}"))
+        alike = "" if pair.cosine is None else f"cosine {pair.cosine:.3f} · "
+        shown.append((both, f"{alike}{pair.dropped.caption} | {pair.kept.caption}"))
     if not shown:
         return ""
     text = "Left the dropped frame, right the kept one that stands for it."

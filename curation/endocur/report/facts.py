@@ -54,11 +54,11 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Pair:
-    """A dropped near copy beside the kept frame that is its evidence."""
+    """A dropped near copy beside the kept frame that is its evidence; cosine where the evidence says it."""
 
     dropped: Picture
     kept: Picture
-    cosine: float
+    cosine: float | None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,9 @@ NEVER_SHOWN = ("privacy", "withdraw")
 SCORE_BINS = 40
 SHOWN_VIDEOS = 40
 KEPT = "kept"
+
+EVIDENCE = re.compile(r"([0-9a-f]{16}-[0-9]+)(?:[^0-9]+([01]\.[0-9]+))?")
+"""Evidence of a near copy: the kept frame's id, and their cosine if it is said."""
 
 PLACE = ("unit", "chapter", "offset", "size")
 COLUMNS = ("frame_id", "source_id", "group_id", "pts_us", *PLACE, *SCORE_NAMES)
@@ -174,9 +178,16 @@ class Shown:
 
     def pairs(self, verdict: pa.Table, count: int) -> tuple[list[Pair], int]:
         """Some near copies beside their evidence, and how many there are."""
-        rows = verdict.filter(pc.equal(verdict["stage"], "dedup").combine_chunks())
-        evidence = dict(zip(rows["frame_id"].to_pylist(), rows["evidence"].to_pylist(), strict=True))
-        return [], len(evidence)
+        rows = verdict.filter(pc.equal(verdict["stage"], "dedup"))
+        found = {}
+        for frame_id, evidence in zip(rows["frame_id"].to_pylist(), rows["evidence"].to_pylist(), strict=True):
+            match = EVIDENCE.match(evidence)
+            if match is not None:
+                found[frame_id] = (match[1], None if match[2] is None else float(match[2]))
+        allowed = set(self._ids.filter(pa.array(self._allowed)).to_pylist())
+        both = [dropped for dropped, (kept, _) in found.items() if dropped in allowed and kept in allowed]
+        drawn = by_lot(both, count)
+        return [Pair(self.picture(one), self.picture(found[one][0]), found[one][1]) for one in drawn], len(rows)
 
     def picture(self, frame_id: str) -> Picture:
         """One frame as shown."""
