@@ -211,7 +211,7 @@ class Screen:
             (8, 102, 0.4, f"ID {self._procedure.number}"),
             (8, 300, 0.4, "2031-02-03"),
             (8, 320, 0.4, clock),
-            (96, 348, 0.4, f"Dr. A. Invented  {name}"),
+            (150, 334, 0.4, f"Dr. A. Invented  {name}"),
         ]
         text = np.zeros((HEIGHT, WIDTH), np.uint8)
         for x, y, size, words in lines:
@@ -232,5 +232,5 @@ def view_mask(shape: ViewShape) -> NDArray[np.bool_]:
     points = [(x + dx, y + dy) for dx, dy in [*corners, *((-dx, -dy) for dx, dy in corners)]]
     cv2.fillPoly(mask, [np.array(points, np.int32)], 1)
     if shape == "notch":
-        cv2.rectangle(mask, (x + half - 34, y - 46), (x + half, y + 46), 0, -1)
+        cv2.rectangle(mask, (x - half, y + half - 84), (x - half + 52, y + half), 0, -1)
     return mask.astype(bool)
