@@ -40,6 +40,7 @@ def about() -> f.Facts:
         sources=6,
         groups=4,
         video_seconds=4210.0,
+        decoded=f.Stage("decode", 1502, 60, {"not sampled": 1440, "damaged": 2}),
         stages=[
             f.Stage("extract", 60, 60, {}),
             f.Stage("filter", 60, 44, {"quality": 12, "blank": 4}),
@@ -72,6 +73,7 @@ def about() -> f.Facts:
 
 def test_the_page_says_that_kept_and_dropped_add_up_to_seen() -> None:
     page = corpus_page(about(), share=False)
+    assert "1,502 frames in the inputs = 60 taken + 2 damaged + 1,440 not sampled." in page
     assert "60 seen = 31 kept + 29 dropped." in page
     for reason, count, share in (("duplicate", 13, "21.7 %"), ("quality", 12, "20.0 %"), ("blank", 4, "6.7 %")):
         assert re.search(rf"<td >{reason}</td><td class=\"n\">{count}</td><td class=\"n\">{share}", page)

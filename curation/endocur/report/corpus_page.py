@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from endocur.report.facts import Facts, Gallery, Pair, Picture, Score, Stage
@@ -31,7 +31,7 @@ def corpus_page(about: Facts, *, share: bool) -> str:
     note = SHARE_NOTE if share else f"Corpus {about.corpus_id}. Internal: it shows frames. To pass it on: --share."
     sections = [
         Section("In short", _summary(about)),
-        Section("What was kept", _funnel(about.stages)),
+        Section("What was kept", _funnel(about.decoded, about.stages)),
         Section("Inputs", _inputs(about, share)),
         Section("Scores", _scores(about.scores)),
         Section("Along each video", _timeline(about, share)),
@@ -61,10 +61,7 @@ def _summary(about: Facts) -> str:
     return facts(pairs)
 
 
-def _funnel(stages: Iterable[Stage]) -> str:
-    stages = list(stages)
-    if not stages:
-        return paragraph("No frame has been extracted yet.")
+def _funnel(decoded: Stage, stages: Sequence[Stage]) -> str:
     drawn = [("extract", stages[0].seen)] + [(f"after {stage.name}", stage.kept) for stage in stages[1:]]
     rows = []
     for stage in stages:
@@ -72,9 +69,12 @@ def _funnel(stages: Iterable[Stage]) -> str:
             rows.append((stage.name, reason, count, percent(count, stages[0].seen)))
     rows.append(("all", "kept", stages[-1].kept, percent(stages[-1].kept, stages[0].seen)))
     dropped = sum(sum(stage.dropped.values()) for stage in stages)
+    first = "".join(f" + {count:,} {reason}" for reason, count in sorted(decoded.dropped.items()))
+    taken = paragraph(f"{decoded.seen:,} frames in the inputs = {decoded.kept:,} taken{first}.") if first else ""
     total = paragraph(f"{stages[0].seen:,} seen = {stages[-1].kept:,} kept + {dropped:,} dropped.")
     return (
-        total
+        taken
+        + total
         + bars(drawn, unit="frames")
         + table(["stage", "what became of them", "frames", "of all"], rows, numeric={2, 3})
     )
@@ -110,7 +110,7 @@ def _scores(scores: Iterable[Score]) -> str:
     for score in scores:
         marks = {} if score.threshold is None else {f"kept from {score.threshold:g}": score.threshold}
         parts.append(_heading(score.name) + histogram(score.edges, score.counts, marks=marks, y_label="frames"))
-        said = f"Middle frame: {score.middle:.2f}."
+        said = f"Half of the frames lie above {score.middle:.2f}."
         if score.threshold is not None:
             said += f" {score.below:,} of {sum(score.counts):,} frames lie below {score.threshold:g}."
         parts.append(paragraph(said))
@@ -153,12 +153,13 @@ def _pairs(pairs: Iterable[Pair], total: int) -> str:
     for pair in pairs:
         both = Html(
             '<div style="display:grid;grid-template-columns:1fr 1fr;gap:4px;align-items:start">'
-            + _image(pair.dropped)
-            + _image(pair.kept)
+            + "".join(
+                f"<figure>{_image(one)}<figcaption>{escape(one.caption)}</figcaption></figure>"
+                for one in (pair.dropped, pair.kept)
+            )
             + "</div>"
         )
-        alike = "" if pair.cosine is None else f"cosine {pair.cosine:.3f} · "
-        shown.append((both, f"{alike}{pair.dropped.caption} | {pair.kept.caption}"))
+        shown.append((both, "" if pair.cosine is None else f"cosine {pair.cosine:.3f}"))
     if not shown:
         return ""
     text = "Left the dropped frame, right the kept one that stands for it."

@@ -81,6 +81,8 @@ class Facts:
     sources: int
     groups: int
     video_seconds: float
+    decoded: Stage
+    """From frames in the inputs to frames taken into the corpus."""
     stages: Sequence[Stage]
     scores: Sequence[Score]
     failures: Sequence[Failure]

@@ -61,6 +61,7 @@ def gather(corpus: Corpus, gallery: int, *, share: bool) -> Facts:
         sources=pc.count_distinct(frames["source_id"]).as_py(),
         groups=pc.count_distinct(frames["group_id"]).as_py(),
         video_seconds=sum(lengths.get(marker.name, 0.0) for marker in videos),
+        decoded=decoded(markers, len(frames)),
         stages=stages,
         scores=scores(frames, settings.get("filter", {}).get("thresholds", {})),
         failures=failures(markers),
@@ -80,6 +81,18 @@ def gather(corpus: Corpus, gallery: int, *, share: bool) -> Facts:
         ]
         pairs, pair_count = shown.pairs(verdict, gallery)
     return replace(facts, galleries=galleries, pairs=pairs, pair_count=pair_count)
+
+
+def decoded(markers: Iterable[UnitMarker], taken: int) -> Stage:
+    """What became of the frames of the inputs before the first decision; `taken` frames are in the corpus."""
+    dropped: Counter[str] = Counter()
+    stored = 0
+    for marker in markers:
+        stored += marker.frames
+        dropped.update(marker.extras.get("dropped", {}))
+    dropped["the same picture twice"] = stored - taken
+    found = {reason: count for reason, count in dropped.items() if count}
+    return Stage("decode", taken + sum(found.values()), taken, found)
 
 
 def funnel(corpus: Corpus, seen: int) -> list[Stage]:
@@ -199,10 +212,11 @@ class Shown:
 
 
 def settings_in_force(corpus: Corpus) -> dict[str, Mapping[str, Any]]:
-    """Stage -> the settings its result was made with."""
+    """Stage -> the settings its result was made with, in the order of the road."""
     found: dict[str, Mapping[str, Any]] = {"extract": read_settings(corpus).get("extract", {})}
-    for stage, account in read_accounts(corpus).items():
-        config = account["extra"].get("config")
-        if stage in tables.STAGES and isinstance(config, Mapping):
+    accounts = read_accounts(corpus)
+    for stage in tables.STAGES:
+        config = accounts.get(stage, {}).get("extra", {}).get("config")
+        if isinstance(config, Mapping):
             found[stage] = config
     return found

@@ -45,10 +45,9 @@ def strips(videos: Sequence[Strip], fates: Sequence[str]) -> Html:
         out += _columns(video, y)
         out.append(_text(WIDTH - RIGHT + 10, y + 13, clock(video.seconds), "start", "soft"))
     height = head + len(videos) * STEP + 6
-    return Html(
-        f'<div class="chart"><svg style="max-width:{WIDTH:.0f}px" viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="img" '
-        f'aria-label="kept and dropped along each video">{"".join(out)}</svg></div>'
-    )
+    box = f'viewBox="0 0 {WIDTH:.0f} {height:.0f}" style="max-width:{WIDTH:.0f}px" shape-rendering="crispEdges"'
+    label = 'role="img" aria-label="kept and dropped along each video"'
+    return Html(f'<div class="chart"><svg {box} {label}>{"".join(out)}</svg></div>')
 
 
 def clock(seconds: float) -> str:
