@@ -25,18 +25,19 @@ MODEL_ARGS = ("img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_
 """What may differ from the named architecture, e.g. a small one for a CPU: 128 px, width 192."""
 
 
-def build(architecture: str, model_args: Mapping[str, Any] | None = None, *, seed: int = 0) -> Any:
+def build(architecture: str, model_args: Mapping[str, Any] | None = None, *, seed: int = 0, start: str = "timm") -> Any:
     """An encoder of the table with seeded random weights, without a head, in eval mode, on the CPU.
 
     Args:
         architecture: a name of `ARCHITECTURES`.
         model_args: numbers of `MODEL_ARGS` that differ from it.
         seed: of the weights; the caller's random state is left as it was.
+        start: a method of `starts.STARTS`, whose start values it gets; timm's own for any other word.
     Returns: a `torch.nn.Module` of timm: `forward_features` gives [B, 1 + patches, D], class token first.
     Raises: BadInput for a name or an argument that is not in the table.
     """
     check(architecture, model_args or {})
-    return build_timm(architecture, model_args or {}, seed=seed)
+    return build_timm(architecture, model_args or {}, seed=seed, start=start)
 
 
 def check(architecture: str, model_args: Mapping[str, Any]) -> None:
@@ -50,18 +51,23 @@ def check(architecture: str, model_args: Mapping[str, Any]) -> None:
             raise BadInput(f"model argument {name} is {value!r}; a number above 0 is wanted.")
 
 
-def build_timm(name: str, model_args: Mapping[str, Any], *, seed: int) -> Any:
+def build_timm(name: str, model_args: Mapping[str, Any], *, seed: int, start: str = "timm") -> Any:
     """Any timm model with seeded random weights, without a head, in eval mode.
 
     Raises: BadInput if timm has no such model.
     """
     import torch
 
+    from endoeval.encoders.starts import STARTS
+
     timm = import_timm()
     check_timm_name(timm, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = timm.create_model(name, pretrained=False, num_classes=0, **model_args)
+        if start in STARTS:
+            torch.manual_seed(seed)
+            STARTS[start](model)
     return model.eval()
 
 

@@ -1,7 +1,8 @@
 """An exported encoder as a folder: `config.json` and `model.safetensors` (timm's layout) and `endomae.json`.
 
-`endomae.json` = {"contract": {size, mean, std, pooling, ...}, "provenance": {...}}. A folder of timm's layout
-without it is read too, where its `pretrained_cfg` says size, mean and std. Tensors come from safetensors only.
+`endomae.json` = {"contract": {size, mean, std, pooling, ...}, "provenance": {"method": ..., ...}}. A folder of
+timm's layout without it is read too, where its `pretrained_cfg` says size, mean and std. Tensors come from
+safetensors only.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ def load_folder(folder: Path, device: str = "auto") -> Network:
     config = _object(folder / CONFIG)
     architecture, model_args = str(config.get("architecture")), dict(config.get("model_args") or {})
     architectures.check(architecture, model_args)
-    model = architectures.build(architecture, model_args, seed=0)
     said = _object(folder / CONTRACT) if (folder / CONTRACT).is_file() else {}
+    provenance = said.get("provenance") or {}
+    start = str(provenance.get("method", "timm"))
+    model = architectures.build(architecture, model_args, seed=0, start=start)
     contract = _contract(said.get("contract"), config, model, folder)
     proof = fill(model, read_tensors(folder / WEIGHTS), probe(contract), str(folder / WEIGHTS))
-    provenance = said.get("provenance") or {}
-    return Network(name, architecture, contract, model, resolve_device(device), model_args, proof, provenance)
+    return Network(name, architecture, contract, model, resolve_device(device), model_args, proof, provenance, start)
 
 
 def find_export(folder: Path) -> tuple[str, Path]:

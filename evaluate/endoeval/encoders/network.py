@@ -41,6 +41,8 @@ class Network:
     """None for random weights, which prove nothing."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """What the export says of its training; empty for others."""
+    start: str = "timm"
+    """The method whose start values random weights of this model have (`starts.STARTS`)."""
     encoder_id: str = ""
 
     def __post_init__(self) -> None:
@@ -94,10 +96,18 @@ def load_random(spec: str, device: str, *, pooling: Pooling = "mean") -> Network
 
 
 def random_like(encoder: Network, seed: int) -> Network:
-    """The same architecture and contract as `encoder`, with seeded random weights: its null row."""
-    model = build_timm(encoder.architecture, encoder.model_args, seed=seed)
+    """The same architecture, contract and kind of start as `encoder`, untrained: its null row."""
+    model = build_timm(encoder.architecture, encoder.model_args, seed=seed, start=encoder.start)
     name = f"random:{encoder.architecture}@{seed}"
-    return Network(name, encoder.architecture, encoder.contract, model, encoder.device, encoder.model_args)
+    return Network(
+        name,
+        encoder.architecture,
+        encoder.contract,
+        model,
+        encoder.device,
+        encoder.model_args,
+        start=encoder.start,
+    )
 
 
 def resolve_device(device: str) -> Literal["cpu", "cuda"]:
