@@ -174,7 +174,7 @@ def forest(
 
 def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
     """Round numbers (1, 2 or 5 × 10^n) inside [low, high], about `wanted` of them."""
-    if not high > low:
+    if not high - low > max(1e-300, 1e-12 * max(abs(low), abs(high))):
         return [low]
     rough = (high - low) / max(1, wanted)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -204,12 +204,13 @@ def text_width(text: str, size: float = FONT) -> float:
 
 
 def fitted(text: str, room: float) -> str:
-    """The text, or its beginning with an ellipsis, within `room` pixels."""
+    """The text, or its beginning with an ellipsis, within `room` pixels; nothing where not even that fits."""
+    room += 0.01  # a room that was made for this very text may differ from its width by a rounding
     if text_width(text) <= room:
         return text
     while text and text_width(text + "…") > room:
         text = text[:-1]
-    return text.rstrip() + "…"
+    return text.rstrip() + "…" if text_width("…") <= room else ""
 
 
 class _Frame:
@@ -321,7 +322,8 @@ def _room_for(values: Sequence[float], room: float) -> list[float]:
 
 def _span(values: Sequence[float], *, padded: bool = False) -> tuple[float, float]:
     low, high = min(values), max(values)
-    if high <= low:
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
+        # One value, but for rounding: it stands in the middle.
         pad = abs(low) * 0.1 or 0.5
         return low - pad, high + pad
     pad = (high - low) * 0.05 if padded else 0.0
