@@ -34,10 +34,14 @@ def build(architecture: str, model_args: Mapping[str, Any] | None = None, *, see
         seed: of the weights; the caller's random state is left as it was.
         start: a method of `starts.STARTS`, whose start values it gets; timm's own for any other word.
     Returns: a `torch.nn.Module` of timm: `forward_features` gives [B, 1 + patches, D], class token first.
-    Raises: BadInput for a name or an argument that is not in the table.
+    Raises: BadInput for a name or an argument that is not in the table, or numbers that do not fit together.
     """
     check(architecture, model_args or {})
-    return build_timm(architecture, model_args or {}, seed=seed, start=start)
+    try:
+        return build_timm(architecture, model_args or {}, seed=seed, start=start)
+    except (AssertionError, ValueError) as error:
+        said = ", ".join(f"{name} {value}" for name, value in (model_args or {}).items())
+        raise BadInput(f"{architecture} cannot be built with {said}: {error}.") from None
 
 
 def check(architecture: str, model_args: Mapping[str, Any]) -> None:
