@@ -61,6 +61,9 @@ MENDABLE_OS_ERRORS = {
     errno.EROFS: "the folder is on a read-only file system; choose another output folder",
     errno.EACCES: "no permission; choose another folder or change its permissions",
     errno.EPERM: "not permitted; choose another folder or change its permissions",
+    errno.EEXIST: "a file lies where a folder is wanted; choose another path",
+    errno.ENOTDIR: "a file lies where a folder is wanted; choose another path",
+    errno.EISDIR: "a folder lies where a file is wanted; choose another path",
 }
 
 
