@@ -67,6 +67,7 @@ class Stream:
 
     Batch t of rank r holds the endless positions `start + (t * batch * ranks + r) + ranks * [0 .. batch)`.
     A batch's arrays stay as they are until the `prefetch`-th batch after it is asked for: copy what is kept longer.
+    Its threads do not survive a fork: make it in the process that reads it.
 
     Args:
         shards: an open set.
@@ -102,18 +103,8 @@ class Stream:
         lanes: int = LANES,
         window: int = WINDOW,
     ) -> None:
-        for name, value, least in (
-            ("batch", batch, 1),
-            ("start", start, 0),
-            ("ranks", ranks, 1),
-            ("threads", threads, 1),
-            ("prefetch", prefetch, 1),
-            ("max_bad", max_bad, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{name} is {value}; at least {least} is wanted")
-        if not 0 <= rank < ranks:
-            raise ValueError(f"rank is {rank}; 0 to {ranks - 1} is wanted")
+        share = _Share(start, batch, rank, ranks)
+        _check(share, threads, prefetch, max_bad)
         for kind in extensions:
             if kind not in shards.extensions:
                 raise BadInput(
@@ -126,7 +117,7 @@ class Stream:
         """Seconds `next` waited for a batch to be filled."""
         self._next = 0
         self._max_bad = max_bad
-        self._share = _Share(start, batch, rank, ranks)
+        self._share = share
         reader = _Reader(shards, fill, order, seed, tuple(extensions), max_bad)
         self._work = _Work(reader, order, self._share, _named(out), prefetch)
         self._threads = [
@@ -174,9 +165,10 @@ class Stream:
     def close(self) -> None:
         """Stop the threads; one that is inside `fill` ends when it returns. Twice is harmless."""
         self._finalizer()
+        until = time.monotonic() + JOIN_S
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(timeout=JOIN_S)
+                thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def __enter__(self) -> Stream:
         return self
@@ -208,6 +200,22 @@ class _Share:
     def positions(self, number: int) -> NDArray[np.int64]:
         first = self.start + number * self.batch * self.ranks + self.rank
         return first + self.ranks * np.arange(self.batch, dtype=np.int64)
+
+
+def _check(share: _Share, threads: int, prefetch: int, max_bad: int) -> None:
+    """Raises: ValueError naming what is out of range."""
+    for name, value, least in (
+        ("batch", share.batch, 1),
+        ("start", share.start, 0),
+        ("ranks", share.ranks, 1),
+        ("threads", threads, 1),
+        ("prefetch", prefetch, 1),
+        ("max_bad", max_bad, 0),
+    ):
+        if value < least:
+            raise ValueError(f"{name} is {value}; at least {least} is wanted")
+    if not 0 <= share.rank < share.ranks:
+        raise ValueError(f"rank is {share.rank}; 0 to {share.ranks - 1} is wanted")
 
 
 @dataclass(frozen=True, slots=True)

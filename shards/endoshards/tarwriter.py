@@ -18,7 +18,7 @@ import xxhash
 from endoshards.errors import BadInput
 from endoshards.files import atomic_path
 from endoshards.members import MemberTable, ShardFacts
-from endoshards.tar import END, MAX_SIZE, header, padding
+from endoshards.tar import BLOCK, END, MAX_SIZE, header, padding
 
 Members: TypeAlias = Mapping[str, bytes]
 """Extension -> bytes, all of one sample."""
@@ -62,10 +62,21 @@ class Threads:
 class Loader:
     """Samples in their order, loaded ahead by threads, each checked against the plan."""
 
-    def __init__(self, load: Load, probed: dict[str, Members], threads: Threads) -> None:
+    def __init__(self, load: Load, threads: Threads) -> None:
         self._load = load
-        self._probed = probed
         self._threads = threads
+        self._probed: dict[str, Members] = {}
+
+    def probe(self, keys: Sequence[str], most_bytes: int) -> dict[str, Members]:
+        """The first samples, until they fill `most_bytes` of a tar; `samples` does not load them again."""
+        seen = 0
+        with closing(self._members(keys)) as members:
+            for key, found in members:
+                self._probed[key] = found
+                seen += tar_bytes(found)
+                if seen > most_bytes:
+                    break
+        return dict(self._probed)
 
     def samples(self, keys: Sequence[str], plan: Plan) -> Generator[tuple[str, Members]]:
         """(key, members) in order. Raises: BadInput at a sample that is not like the others."""
@@ -96,6 +107,11 @@ class Loader:
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def tar_bytes(members: Members) -> int:
+    """What a sample takes in a tar."""
+    return sum(BLOCK + len(data) + padding(len(data)) for data in members.values())
 
 
 def write_tar(

@@ -106,8 +106,8 @@ class _ShardCheck:
         """In the tar's order, as far as it can be read."""
 
     def run(self) -> None:
-        table = self._members()
         try:
+            table = self._members()
             with (self._folder / self._shard.name).open("rb", buffering=0) as handle:
                 self._tar(handle.fileno(), table)
         except FileNotFoundError:

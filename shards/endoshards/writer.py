@@ -40,8 +40,8 @@ from endoshards.files import (
 from endoshards.files import fingerprint as fingerprint_of
 from endoshards.index import FORMAT, INDEX, SAMPLES, Index, ShardInfo, keys_sha256, read_index
 from endoshards.members import ShardFacts, dali_index, parquet_bytes, read_members, write_members
-from endoshards.tar import BLOCK, check_extension, check_key, padding
-from endoshards.tarwriter import Load, Loader, Members, Plan, Threads, json_object_keys, write_tar
+from endoshards.tar import check_extension, check_key
+from endoshards.tarwriter import Load, Loader, Plan, Threads, json_object_keys, tar_bytes, write_tar
 
 PLAN = ".writing.json"
 LOCK = ".lock"
@@ -102,8 +102,9 @@ def write_set(
         found = _found_or_refused(out, layout, replace)
         remove_temporaries(out)
         with closing(Threads(workers)) as threads:
-            plan, probed = (found, {}) if found is not None else _plan(layout, ordered, load, shard_bytes)
-            job = _Job(out, plan, Loader(load, probed, threads), threads, told)
+            loader = Loader(load, threads)
+            plan = found or _plan(layout, ordered, loader, shard_bytes)
+            job = _Job(out, plan, loader, threads, told)
             shards: list[ShardInfo] = []
             begin = 0
             for number, count in enumerate(plan.counts):
@@ -154,15 +155,10 @@ class _Job:
     told: Callable[[int], None]
 
 
-def _plan(layout: str, ordered: Sequence[str], load: Load, shard_bytes: int) -> tuple[Plan, dict[str, Members]]:
-    """A new plan, and the samples that were loaded to make it."""
-    probed: dict[str, Members] = {}
-    seen = 0
-    for key in ordered[:PROBED_SAMPLES]:
-        probed[key] = load(key)
-        seen += _tar_bytes(probed[key])
-        if seen > PROBED_BYTES:
-            break
+def _plan(layout: str, ordered: Sequence[str], loader: Loader, shard_bytes: int) -> Plan:
+    """A new plan, from the first samples of the order."""
+    probed = loader.probe(ordered[:PROBED_SAMPLES], PROBED_BYTES)
+    seen = sum(map(tar_bytes, probed.values()))
     first = probed[ordered[0]]
     extensions = tuple(sorted(first))
     if not extensions:
@@ -175,7 +171,7 @@ def _plan(layout: str, ordered: Sequence[str], load: Load, shard_bytes: int) -> 
     shards = min(len(ordered), -(-len(ordered) * seen // (len(probed) * shard_bytes)))
     short, longer = divmod(len(ordered), shards)
     counts = tuple(short + (number < longer) for number in range(shards))
-    return Plan(layout, counts, extensions, json_keys), probed
+    return Plan(layout, counts, extensions, json_keys)
 
 
 def _found_plan(out: Path) -> Plan | None:
@@ -312,11 +308,6 @@ def _number(path: Path) -> int:
 
 def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
-
-
-def _tar_bytes(members: Members) -> int:
-    """What a sample takes in a tar."""
-    return sum(BLOCK + len(data) + padding(len(data)) for data in members.values())
 
 
 def _silent(count: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
+import endoshards.stream
 from endoshards.errors import BadInput
 from endoshards.index import open_set
 from endoshards.order import Order
@@ -275,6 +276,23 @@ def test_close_from_another_thread_wakes_a_waiting_consumer(shared_set) -> None:
     go_on.set()
     source.close()
     assert source.wait_s > 0.05
+
+
+def test_close_does_not_wait_for_a_fill_that_never_returns(shared_set, monkeypatch) -> None:
+    monkeypatch.setattr(endoshards.stream, "JOIN_S", 0.2)
+    go_on, begun = threading.Event(), threading.Event()
+
+    def stuck(sample, generator, row) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    source = stream(shared_set, fill=stuck, threads=4)
+    assert begun.wait(10)
+    begin = time.monotonic()
+    source.close()
+    assert time.monotonic() - begin < 2
+    go_on.set()
+    source.close()
 
 
 def test_a_forgotten_stream_ends_its_threads(shared_set) -> None:

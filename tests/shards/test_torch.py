@@ -33,11 +33,16 @@ def test_it_decodes_pictures_masks_and_json(shared_set) -> None:
     assert mask.dtype == np.uint8
 
 
-def test_as_webdataset_gives_each_sample_once_over_workers(shared_set) -> None:
+def test_as_webdataset_gives_each_sample_once_over_two_workers(shared_set) -> None:
+    import torch
+
     from endoshards.torch import as_webdataset
 
-    keys = [sample["__key__"] for sample in as_webdataset(shared_set.folder, seed=3)]  # one process is one worker
-    assert sorted(keys) == sorted(key for shard in range(len(shared_set.shards)) for key in shared_set.keys(shard))
+    loader = torch.utils.data.DataLoader(as_webdataset(shared_set.folder, seed=3), batch_size=None, num_workers=2)
+    found = [sample["__key__"] for sample in loader]
+    stored = [key for shard in range(len(shared_set.shards)) for key in shared_set.keys(shard)]
+    assert sorted(found) == sorted(stored)
+    assert found != stored
 
 
 def test_timm_finds_its_split(shared_set) -> None:
