@@ -269,7 +269,8 @@ def _positive(name: str, value: float) -> None:
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise BadOption(f"{name} is {value:g}; {low:g} to {high:g} is allowed.")
+        shown = [f"{number:,}" if isinstance(number, int) else f"{number:g}" for number in (value, low, high)]
+        raise BadOption(f"{name} is {shown[0]}; {shown[1]} to {shown[2]} is allowed.")
 
 
 def worker_count(workers: int | None) -> int:

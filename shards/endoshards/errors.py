@@ -72,7 +72,8 @@ def from_os_error(error: OSError) -> BadInput | None:
     advice = MENDABLE_OS_ERRORS.get(error.errno or 0)
     if advice is None:
         return None
-    where = f"{error.filename}: " if error.filename else ""
+    name = error.filename2 or error.filename  # of a rename: where to, for the other is a temporary name
+    where = f"{name}: " if name else ""
     return BadInput(f"{where}{advice}.")
 
 
