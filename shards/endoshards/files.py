@@ -61,7 +61,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file. Raises: BadInput if it is not JSON (FileNotFoundError passes)."""
     try:
         return json.loads(path.read_text("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not valid JSON ({error}); it was damaged or is not ours.") from None
 
 

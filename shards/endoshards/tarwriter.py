@@ -184,7 +184,7 @@ def json_object_keys(key: str, kind: str, data: bytes) -> list[str]:
     """Sorted keys of a JSON member. Raises: BadInput unless it is one object."""
     try:
         said = json.loads(data)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{key}.{kind} is not JSON ({error}).") from None
     if not isinstance(said, dict):
         raise BadInput(f"{key}.{kind} is no JSON object; a member of kind .json holds one.")

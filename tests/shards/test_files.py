@@ -83,7 +83,7 @@ def test_damaged_json_is_refused_by_name(tmp_path) -> None:
     write_json(path, {"b": 1, "a": "ü"})
     assert path.read_text("utf-8") == '{\n "a": "ü",\n "b": 1\n}\n'
     assert read_json(path) == {"a": "ü", "b": 1}
-    for data in (b"{", b"\xff"):
+    for data in (b"{", b"\xff", b"[" * 100_000, b"9" * 5000):
         path.write_bytes(data)
         with pytest.raises(BadInput, match=r"a\.json is not valid JSON .*it was damaged or is not ours"):
             read_json(path)
