@@ -55,7 +55,8 @@ def run_eval(request: Request, progress: Progress = _silent) -> Results:
     with Lock(request.out / ".lock"):
         rows_folder = request.out / "rows"
         rows_folder.mkdir(parents=True, exist_ok=True)
-        remove_temporaries(rows_folder)
+        for folder in (request.out, rows_folder, *sorted((request.out / "features").glob("*"))):
+            remove_temporaries(folder)
         work = _Work(request, rows_folder, progress)
         for task in tasks:
             work.blind(task)
