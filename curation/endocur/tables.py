@@ -9,7 +9,6 @@ change of frames, scores or an earlier stage makes it, and all that follow, stal
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +108,7 @@ def inputs_fingerprint(corpus: Corpus, stage: str) -> str:
 
 
 def write_decisions(
-    corpus: Corpus, stage: str, decisions: pa.Table, fingerprint: str, *, command: Sequence[str] | None = None
+    corpus: Corpus, stage: str, decisions: pa.Table, fingerprint: str, *, command: str | None = None
 ) -> None:
     """Write `decisions/<stage>.parquet`, sorted by frame_id; equal decisions give equal bytes.
 
@@ -118,14 +117,14 @@ def write_decisions(
         stage: one of STAGES.
         decisions: DECISION_COLUMNS, a row for each frame that came to the stage.
         fingerprint: `stage_fingerprint` of the settings.
-        command: words of the command line that decides the same again; `endocur <stage>` if None.
+        command: the line that decides the same again; `endocur <stage>` if None.
     """
     rows = decisions.select(DECISION_COLUMNS.names).cast(DECISION_COLUMNS).sort_by("frame_id")
     head = {
         "stage": stage,
         "fingerprint": fingerprint,
         "inputs": inputs_fingerprint(corpus, stage),
-        "command": shlex.join(command or ("endocur", stage)),
+        "command": command or f"endocur {stage}",
     }
     write_table(_decision_path(corpus, stage), rows.combine_chunks().replace_schema_metadata(head))
 
@@ -159,14 +158,22 @@ def stale(corpus: Corpus) -> list[str]:
     return found
 
 
-def require_fresh(corpus: Corpus) -> None:
-    """Raises: BadInput if a stage is stale, with the command lines that mend it, in order."""
+def require_fresh(corpus: Corpus, before: str | None = None) -> None:
+    """Refuse to build on decisions that no longer hold.
+
+    Args:
+        corpus: any corpus.
+        before: only the stages before this one count; all if None.
+    Raises: BadInput if one is stale, with the command lines that mend it, in order.
+    """
     old = stale(corpus)
+    if before is not None:
+        old = [stage for stage in old if STAGES.index(stage) < STAGES.index(before)]
     if old:
         lines = " && ".join(_metadata(_decision_path(corpus, stage))["command"] for stage in old)
         raise BadInput(
-            f"{corpus.root}: frames, scores or an earlier stage changed after {' and '.join(old)}, "
-            f"so those decisions no longer hold; run: {lines}"
+            f"frames, scores or an earlier stage changed after {' and '.join(old)} ran on {corpus.root}, "
+            f"so what was decided no longer holds; run: {lines}"
         )
 
 

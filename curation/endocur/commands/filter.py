@@ -1,0 +1,50 @@
+"""`endocur filter`: by their scores, which frames stay, and why the others go."""
+
+from __future__ import annotations
+
+import pyarrow.compute as pc
+
+from endocur import tables
+from endocur.account import Account
+from endocur.configs import SCORE_NAMES, FilterConfig
+from endocur.corpus import Corpus, corpus_lock, open_corpus
+from endocur.select.filter import VERSION, decide
+from endocur.select.wording import no_frames, with_corpus
+from endoshards.files import remove_temporaries
+from endoshards.settings import what
+
+
+def run(config: FilterConfig) -> None:
+    """Read scores, decide, write decisions, give account."""
+    corpus = open_corpus(config.corpus)
+    with corpus_lock(corpus):
+        tables.require_fresh(corpus, before="filter")
+        account = Account("filter", corpus.log)
+        remove_temporaries(corpus.decisions)
+        frames = tables.frames(corpus, ["frame_id", *SCORE_NAMES, "is_blank"])
+        frames = frames.filter(pc.is_in(frames["frame_id"], value_set=tables.kept_before(corpus, "filter")))
+        if not len(frames):
+            raise no_frames(corpus)
+        thresholds = config.thresholds()
+        decisions = decide(frames, thresholds)
+        fingerprint = tables.stage_fingerprint(corpus, "filter", {"thresholds": thresholds, "version": VERSION})
+        tables.write_decisions(corpus, "filter", decisions, fingerprint, command=_again(thresholds, corpus))
+        dropped = decisions.filter(pc.invert(decisions["keep"]))
+        for pair in pc.value_counts(dropped["reason"].combine_chunks()):
+            account.drop(pair["values"].as_py(), pair["counts"].as_py())
+        account.seen, account.kept = len(decisions), len(decisions) - len(dropped)
+        if not account.kept:
+            account.warnings.append(
+                "no frame is left; lower the thresholds, for example: endocur filter --min-quality 0.2"
+            )
+        account.finish(
+            with_corpus("endocur dedup", corpus) if account.kept else None,
+            fingerprint,
+            {"config": {**what(config), "thresholds": thresholds}},
+        )
+
+
+def _again(thresholds: dict[str, float], corpus: Corpus) -> str:
+    words = [f"--min-quality {thresholds['quality']:g}"]
+    words += [f"--min {name}={value:g}" for name, value in thresholds.items() if name != "quality"]
+    return with_corpus(f"endocur filter {' '.join(words)}", corpus)

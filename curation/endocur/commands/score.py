@@ -1,0 +1,66 @@
+"""`endocur score`: the scores of all stored frames anew; equal bytes unless the scores themselves changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from endocur.account import Account
+from endocur.configs import ScoreConfig, worker_count
+from endocur.corpus import Corpus, chapter_files, corpus_lock, open_corpus, unit_markers
+from endocur.engine import Failure, beat, map_units
+from endocur.quality.scores import VERSION, score_jpeg
+from endocur.quality.table import write_scores
+from endocur.select.wording import no_frames, with_corpus
+from endocur.store import FrameReader, read_chapter_table, read_masks
+from endoshards.errors import BadInput
+from endoshards.files import fingerprint, remove_temporaries
+
+TIMEOUT_S = 600.0
+
+
+def run(config: ScoreConfig) -> None:
+    """Score each chapter in a worker; say what comes next."""
+    corpus = open_corpus(config.corpus)
+    with corpus_lock(corpus):
+        account = Account("score", corpus.log)
+        remove_temporaries(corpus.scores)
+        markers = [marker for marker in unit_markers(corpus) if marker.frames]
+        if not markers:
+            raise no_frames(corpus)
+        chapters = [(config.corpus, marker.name, k) for marker in markers for k in range(marker.chapters)]
+        with account.bar(sum(marker.frames for marker in markers)) as bar:
+            for index, count in map_units(
+                score_chapter,
+                chapters,
+                workers=worker_count(config.workers),
+                timeout_s=TIMEOUT_S,
+                progress=bar.advance,
+            ):
+                if isinstance(count, Failure):
+                    raise BadInput(f"chapter {index + 1} of {len(chapters)} could not be scored: {count.reason}.")
+                account.seen += count
+                account.kept += count
+        account.finish(
+            with_corpus("endocur filter --min-quality 0.4", corpus),
+            fingerprint({"version": VERSION, "units": [marker.fingerprint for marker in markers]}),
+            {"score_version": VERSION},
+        )
+
+
+def score_chapter(what: tuple[Path, str, int]) -> int:
+    """Write the scores of one chapter. Returns: its frames. Raises: BadInput if a picture is damaged."""
+    root, unit, k = what
+    corpus = Corpus(root)
+    files = chapter_files(corpus, unit, k)
+    rows = read_chapter_table(files.frames_table).select(["frame_id", "offset", "size", "view_id"])
+    scored = []
+    with FrameReader(corpus) as reader:
+        for row in rows.to_pylist():
+            tissue = read_masks(corpus, unit, k, row["view_id"]).tissue
+            try:
+                scored.append((row["frame_id"], score_jpeg(reader.jpeg(unit, k, row["offset"], row["size"]), tissue)))
+            except ValueError as error:
+                raise BadInput(f"the stored picture {row['frame_id']} is damaged ({error}); extract again.") from None
+            beat(1)
+    write_scores(files.scores, scored)
+    return len(scored)
