@@ -294,6 +294,14 @@ class TestRoot:
         with pytest.raises(BadInput, match=re.escape("--sets two: ") + ".* holds no such folder; there: one"):
             find_sets(tmp_path, ("two",), None)
 
+    @pytest.mark.parametrize("with_groups", [True, False])
+    def test_a_set_given_as_the_root_is_told_from_a_root(self, tmp_path, draw_classes, with_groups):
+        folder = draw_classes(tmp_path / "one", groups=2)
+        if not with_groups:
+            (folder / "groups.csv").unlink()
+        with pytest.raises(BadInput, match=f"is a labelled set itself.*--data-root {tmp_path} --sets one"):
+            find_sets(folder, (), None)
+
     def test_only_the_named_sets_are_read(self, tmp_path, draw_classes):
         draw_classes(tmp_path / "one", groups=2)
         (tmp_path / "broken").mkdir()

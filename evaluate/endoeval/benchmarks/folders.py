@@ -91,6 +91,11 @@ def find_sets(root: Path, wanted: Sequence[str], group_pattern: str | None) -> l
     there = sorted(path for path in root.iterdir() if _is_open_folder(path)) if root.is_dir() else []
     if not there:
         raise BadInput(_nothing_there(root))
+    if _is_a_set(root, there):
+        raise BadInput(
+            f"{root} is a labelled set itself; give the folder that holds it: "
+            f"--data-root {root.resolve().parent} --sets {root.resolve().name}"
+        )
     names = {path.name for path in there}
     for name in wanted:
         if name not in names:
@@ -192,6 +197,13 @@ def _pictures(folder: Path, *, deep: bool = True) -> list[Path]:
 
 def _is_open_folder(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")
+
+
+def _is_a_set(root: Path, there: list[Path]) -> bool:
+    """True where class folders or images and masks lie in `root` itself."""
+    if (root / "groups.csv").is_file() or {"images", "masks"} <= {path.name for path in there}:
+        return True
+    return all(_pictures(path, deep=False) and not any(map(_is_open_folder, path.iterdir())) for path in there)
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:

@@ -20,7 +20,7 @@ from endoeval.protocols.outcome import UNSCORED, MaskOutcome
 from endoeval.protocols.thresholds import THRESHOLDS, best_threshold, dice_at
 from endoeval.splits import Fold
 
-STEPS = (5, 10, 20, 40)
+STEPS = (5, 10, 20, 40, 80)
 """Candidates for the number of L-BFGS steps."""
 DEFAULT_STEPS = 20
 STRETCH = 4
