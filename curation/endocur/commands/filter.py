@@ -8,6 +8,7 @@ from endocur import tables
 from endocur.account import Account
 from endocur.configs import SCORE_NAMES, FilterConfig
 from endocur.corpus import Corpus, corpus_lock, open_corpus
+from endocur.ground import GROUND, ground
 from endocur.select.filter import VERSION, decide
 from endocur.select.wording import no_frames, with_corpus
 from endoshards.files import remove_temporaries
@@ -40,7 +41,7 @@ def run(config: FilterConfig) -> None:
         account.finish(
             with_corpus("endocur dedup", corpus) if account.kept else None,
             fingerprint,
-            {"config": {**what(config), "thresholds": thresholds}},
+            {"config": {**what(config), "thresholds": thresholds}, GROUND: ground(corpus, "filter")},
         )
 
 

@@ -20,6 +20,7 @@ from endocur.account import Account, read_accounts
 from endocur.configs import ShardConfig, worker_count
 from endocur.corpus import Corpus, corpus_lock, open_corpus, read_settings, unit_markers
 from endocur.ground import GROUND, ground
+from endocur.select.wording import no_frames, with_corpus
 from endocur.store import FrameReader, read_masks
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, refuse_source_tree
@@ -117,12 +118,12 @@ def kept_rows(corpus: Corpus, account: Account) -> pa.Table:
     rows = frames.filter(pc.is_in(frames["frame_id"], value_set=kept.combine_chunks())).combine_chunks()
     account.kept = len(rows)
     if not account.seen:
-        raise BadInput(f"{corpus.root} holds no frames; extract some: endocur extract videos/ --corpus {corpus.root}")
+        raise no_frames(corpus)
     if not account.kept:
         said = ", ".join(f"{reason} {count:,}" for reason, count in sorted(account.dropped.items()))
         raise BadInput(
             f"all {account.seen:,} frames of {corpus.root} were dropped ({said}), so there is nothing to write; "
-            "lower a threshold and repeat: endocur filter --min-quality 0.2"
+            f"lower a threshold and repeat: {with_corpus('endocur filter --min-quality 0.2', corpus)}"
         )
     return rows
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from endocur.account import read_accounts
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
 from endocur.ground import DECIDING, GROUND, changed, ground_of
+from endocur.select.wording import with_corpus
 from endoshards.files import process_start
 
 State = Literal["done", "stale", "unfinished", "not run"]
@@ -120,14 +121,17 @@ def _told(name: str, state: State, said: Mapping[str, Any], why: str = "") -> St
 
 def _next(corpus: Corpus, stages: Sequence[StageStanding], accounts: Mapping[str, Mapping[str, Any]]) -> str:
     """The first stage of the road that is not done, as a line to type; after the last, what that one's account says."""
-    here = "" if str(corpus.root) == "corpus" else f" --corpus {corpus.root}"
     for stage in stages:
         if stage.state == "done" or stage.name in OTHERS:
             continue
         if stage.name == "extract":
-            return "endocur extract videos/" + here if stage.state == "not run" else "endocur extract, as typed before"
+            return (
+                with_corpus("endocur extract videos/", corpus)
+                if stage.state == "not run"
+                else "endocur extract, as typed before"
+            )
         command = str(accounts.get(stage.name, {}).get("extra", {}).get("command", f"endocur {stage.name}"))
-        return command if "--corpus" in command else command + here
+        return command if "--corpus" in command else with_corpus(command, corpus)
     return str(accounts.get("shard", {}).get("next", ""))
 
 
