@@ -112,7 +112,7 @@ def decide(corpus: Corpus, encoder: Encoder, frames: pa.Table, threshold: float,
     dropped = np.flatnonzero(~found.keep)
     kept_ids = ids.take(pa.array(found.of[dropped])).to_pylist()
     evidence[dropped] = [
-        f"cosine {value:.4f} with {name}" for value, name in zip(found.cosine[dropped], kept_ids, strict=True)
+        f"{name}, cosine {value:.4f}" for value, name in zip(found.cosine[dropped], kept_ids, strict=True)
     ]
     return pa.table(
         {

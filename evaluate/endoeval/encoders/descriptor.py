@@ -29,12 +29,16 @@ GRID = 8
 DIRECTIONS = 8
 HUE_WEIGHT = 0.3
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 _DARK = 8.0
 """Added to luma before the logarithm: noise of black pixels stays small."""
 _SMOOTH = 2.0
-_POOL = 5.0
-"""Standard deviations in pixels of SIDE: of the picture before its gradient is taken, and of the pooling."""
+_AROUND = 8.0
+_POOL = 4.0
+"""Standard deviations in pixels of SIDE: of the picture before its gradient is taken, of the neighbourhood whose
+mean gradient it is compared with, and of the pooling."""
+_FAINT = 0.01
+"""Gradient of log luma that counts as nothing beside its neighbourhood: noise."""
 _LEAST_COVER = 0.3
 """Cells covered less by tissue (square root of the share) say nothing."""
 
@@ -90,17 +94,20 @@ def describe(image: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> NDArray[np.
 
 def _directions(rgb: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
     """Amount of each direction in each cell, less what all frames share; [DIRECTIONS * GRID * GRID]."""
-    luma = _masked_blur(np.log(rgb @ _LUMA + np.float32(_DARK)), share, _SMOOTH)
-    x, y = cv2.Scharr(luma, cv2.CV_32F, 1, 0), cv2.Scharr(luma, cv2.CV_32F, 0, 1)
+    luma = cv2.transform(rgb, _LUMA) + np.float32(_DARK)
+    luma = _masked_blur(np.log(luma), share, _SMOOTH)
+    x, y = cv2.Scharr(luma, cv2.CV_32F, 1, 0, scale=1 / 32), cv2.Scharr(luma, cv2.CV_32F, 0, 1, scale=1 / 32)
     whole = (share > 0.99).astype(np.float32)
     inside = cv2.erode(whole, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     length = np.sqrt(x * x + y * y)
-    # The square root lets faint vessels speak beside strong folds.
-    strength = np.sqrt(length) * inside
+    # Against what lies around, and its square root: faint vessels speak beside the dark lumen and strong folds.
+    usual = np.sqrt(_masked_blur(length * length, inside, _AROUND))
+    strength = np.sqrt(length / (usual + np.float32(_FAINT))) * inside
     x, y = x / np.maximum(length, 1e-9), y / np.maximum(length, 1e-9)
     cover = _pooled(inside)
-    lobes = [strength * np.maximum(0, x * _COSINE[k] + y * _SINE[k]) ** 3 for k in range(DIRECTIONS)]
-    cells = (np.stack([_pooled(lobe) for lobe in lobes]) / np.maximum(cover, 1e-3)).astype(np.float32)
+    along = np.maximum(0, x[:, :, None] * _COSINE + y[:, :, None] * _SINE)
+    lobes = along * along * along * strength[:, :, None]
+    cells = (_pooled(lobes) / np.maximum(cover, 1e-3)[:, :, None]).transpose(2, 0, 1).astype(np.float32)
     weight = np.sqrt(np.clip(cover / _FULL_COVER, 0, 1))
     weight[weight < _LEAST_COVER] = 0
     return _centred(cells, weight).ravel()
@@ -120,16 +127,13 @@ def _centred(cells: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray
 def _hues(rgb: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
     """Red and blue of each cell as shares of brightness, less the frame's mean; [2 * GRID * GRID]."""
     total = rgb.sum(axis=2) + np.float32(3 * _DARK)
-    maps = []
-    for channel in (0, 2):
-        hue = rgb[:, :, channel] / total
-        hue = hue - np.float32((hue * share).sum() / max(float(share.sum()), 1e-9))
-        maps.append(_pooled(hue * share))
-    return np.concatenate([one.ravel() for one in maps])
+    hue = rgb[:, :, ::2] / total[:, :, None]
+    mean = (hue * share[:, :, None]).sum(axis=(0, 1), dtype=np.float64) / max(float(share.sum()), 1e-9)
+    return _pooled((hue - mean.astype(np.float32)) * share[:, :, None]).ravel()
 
 
 def _pooled(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Gaussian-weighted mean about each cell's centre; [GRID, GRID]."""
+    """Gaussian-weighted mean about each cell's centre: [SIDE, SIDE, ...] to [GRID, GRID, ...]."""
     step = SIDE // GRID
     blurred = cv2.GaussianBlur(plane, (0, 0), _POOL, borderType=cv2.BORDER_CONSTANT)
     # A cell's centre lies between four pixels.
