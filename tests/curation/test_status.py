@@ -128,6 +128,25 @@ def test_new_scores_make_decisions_stale(corpus: Corpus) -> None:
     assert states(found)["filter"] == "stale" and found.stages[1].why == "frames were scored again since"
 
 
+def test_a_stale_stage_is_to_be_repeated_as_it_was_typed(corpus: Corpus) -> None:
+    write_marker(corpus, MARKER)
+    account(corpus, "extract", 40)
+    config = {"min_quality": 0.3, "min": ["sharpness=0.2", "colour=0.1"], "thresholds": {"quality": 0.3}}
+    account(corpus, "filter", 40, 10, config=config)
+    account(corpus, "dedup", 30, 5, config={"encoder": "builtin:descriptor", "threshold": None})
+    write_marker(corpus, replace(MARKER, name="00000000000000b2"))
+    assert standing(corpus).next == "endocur filter --min-quality 0.3 --min sharpness=0.2 --min colour=0.1"
+    account(corpus, "filter", 80, 10, config=config)
+    assert standing(corpus).next == "endocur dedup"
+
+
+def test_shards_are_to_be_written_again_as_they_were(corpus: Corpus) -> None:
+    walk(corpus)
+    config = {"size": 224, "native_size": False, "jpeg_quality": 90, "shard_bytes": 64_000_000, "out": "my set"}
+    account(corpus, "shard", 40, 15, out="my set", config=config)
+    assert standing(corpus).next == "endocur shard --out 'my set' --size 224"
+
+
 def test_shards_that_are_gone_are_to_be_written_again(corpus: Corpus) -> None:
     walk(corpus)
     Path("shards/index.json").unlink()

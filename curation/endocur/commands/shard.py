@@ -92,16 +92,9 @@ def run(config: ShardConfig) -> None:
                 workers=worker_count(config.workers),
                 replace=replace,
             )
-        account.finish(
-            f"endomae pretrain --shards {config.out}/",
-            index.fingerprint,
-            {
-                GROUND: ground(corpus, "shard"),
-                "out": str(config.out),
-                "shards": len(index.shards),
-                "bytes": sum(shard.bytes for shard in index.shards),
-            },
-        )
+        facts = {"out": str(config.out), "shards": len(index.shards), "bytes": sum(one.bytes for one in index.shards)}
+        again = {"config": what(config) | {"out": str(config.out)}, GROUND: ground(corpus, "shard")}
+        account.finish(f"endomae pretrain --shards {config.out}/", index.fingerprint, facts | again)
 
 
 def kept_rows(corpus: Corpus, account: Account) -> pa.Table:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from endocur.account import read_accounts
+from endocur.configs import DedupConfig, FilterConfig, ShardConfig
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
 from endocur.ground import DECIDING, GROUND, changed, ground_of
 from endocur.select.wording import with_corpus
@@ -20,6 +22,9 @@ State = Literal["done", "stale", "unfinished", "not run"]
 
 ROAD = ("extract", "filter", "dedup", "shard")
 """What `status` always names; other stages only where they ran."""
+
+KINDS: Mapping[str, type] = {"filter": FilterConfig, "dedup": DedupConfig, "shard": ShardConfig}
+"""Stages whose settings status can put on a line again."""
 
 OTHERS = ("score", "embed", "report")
 
@@ -130,9 +135,28 @@ def _next(corpus: Corpus, stages: Sequence[StageStanding], accounts: Mapping[str
                 if stage.state == "not run"
                 else "endocur extract, as typed before"
             )
-        command = str(accounts.get(stage.name, {}).get("extra", {}).get("command", f"endocur {stage.name}"))
-        return command if "--corpus" in command else with_corpus(command, corpus)
+        return with_corpus(_line(stage.name, accounts.get(stage.name, {}).get("extra", {})), corpus)
     return str(accounts.get("shard", {}).get("next", ""))
+
+
+def _line(stage: str, extra: Mapping[str, Any]) -> str:
+    """The line that does a stage again as it was done, or for the first time."""
+    words = [f"endocur {stage}"]
+    kind = KINDS.get(stage)
+    for option in fields(kind) if kind is not None else ():
+        value = extra.get("config", {}).get(option.name)
+        flag = f"--{option.name.replace('_', '-')}"
+        if (
+            value is None
+            or value == option.default
+            or value == list(option.default if isinstance(option.default, tuple) else ())
+        ):
+            continue
+        if isinstance(value, bool):
+            words.append(flag)
+        else:
+            words += [f"{flag} {shlex.quote(str(one))}" for one in (value if isinstance(value, list) else [value])]
+    return " ".join(words)
 
 
 def _in_use(corpus: Corpus) -> str:
