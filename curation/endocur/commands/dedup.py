@@ -14,6 +14,7 @@ from endocur import tables
 from endocur.account import Account
 from endocur.configs import DedupConfig, worker_count
 from endocur.corpus import Corpus, corpus_lock, open_corpus, unit_markers
+from endocur.ground import GROUND, ground
 from endocur.select.dedup import VERSION, find_duplicates
 from endocur.select.embeddings import Vectors, embed_corpus, unfinished
 from endocur.select.search import make_search
@@ -56,6 +57,7 @@ def run(config: DedupConfig) -> None:
                 "encoder_id": encoder.encoder_id,
                 "threshold": threshold,
                 "config": {**what(config), "threshold": threshold},
+                GROUND: ground(corpus, "dedup"),
             },
         )
 
