@@ -110,7 +110,7 @@ def test_the_set_says_how_it_came_to_be_and_that_leaks_were_not_checked(study: P
     assert shards.name == "trial"
     assert shards.info["leak_checks"] == "unchecked"
     assert shards.info["settings"]["filter"] == {"min_quality": 0.25}
-    assert shards.info["encoder"] == "builtin:descriptor"
+    assert shards.info["settings"]["dedup"] == {"encoder": "builtin:descriptor", "threshold": 0.95}
     assert shards.info["seen"] == shards.info["kept"] + sum(shards.info["dropped"].values())
     card = (study / "shards/README.md").read_text()
     assert "Leak checks" in card and "configs:" in card

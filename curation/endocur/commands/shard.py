@@ -175,7 +175,7 @@ def provenance(corpus: Corpus, config: ShardConfig, account: Account) -> dict[st
     return {
         "publish_version": publish.VERSION,
         "settings": settings,
-        "encoder": settings.get("dedup", {}).get("encoder"),
+        "encoder": accounts.get("dedup", {}).get("extra", {}).get("encoder_id"),
         "leak_checks": "unchecked",
         "seen": account.seen,
         "kept": account.kept,
