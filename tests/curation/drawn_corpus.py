@@ -1,149 +1,144 @@
-"""A corpus written by hand, without extract: every row, picture and decision is known. For tests of what follows."""
+"""A corpus written file by file, without extract: drawn frames, masks, scores, markers, exactly as wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
 import simplejpeg
 
-from endocur import tables
-from endocur.account import Account
-from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, write_marker
-from endocur.ground import GROUND, ground
-from endocur.quality.scores import Scores
+from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, open_for_extract, write_marker
+from endocur.quality.scores import score_jpeg
 from endocur.quality.table import write_scores
-from endocur.store import FRAME_COLUMNS, write_chapter_table, write_masks
-from endoshards.files import write_atomic
+from endocur.store import TISSUE, write_chapter_table, write_masks
 
-WIDTH, HEIGHT = 160, 120
-SETTINGS = """format = 1
-corpus_id = "3f2a91c07bd4"
-key_check = "0123456789abcdef"
-keep_names = false
-
-[extract]
-fps = 1.0
-max_side = 960
-"""
+SIDE = 192
 
 
-def source(video: int) -> str:
-    return f"{0xA1 + video:016x}"
+def canvas(seed: int, height: int = 640, width: int = 640) -> np.ndarray:
+    """Drawn tissue, RGB uint8: pink ground, soft folds, dark vessels."""
+    random = np.random.default_rng(seed)
+    ground = np.zeros((height, width), np.float32)
+    for sigma, strength in ((48.0, 34.0), (16.0, 18.0), (5.0, 9.0), (1.6, 4.0), (0.7, 3.0)):
+        layer = cv2.GaussianBlur(random.standard_normal((height, width)).astype(np.float32), (0, 0), sigma)
+        ground += strength * layer / layer.std()
+    vessels = np.zeros((height, width), np.float32)
+    for _ in range(24):
+        points = np.cumsum(random.normal(0, 28, (12, 2)), axis=0) + random.uniform(0, (width, height), 2)
+        cv2.polylines(vessels, [np.int32(points)], False, 1.0, int(random.integers(1, 4)), cv2.LINE_AA)
+    grey = ground - 38 * cv2.GaussianBlur(vessels, (0, 0), 0.8)
+    rgb = np.array([172, 98, 84], np.float32) + grey[:, :, None] * np.array([1.0, 0.9, 0.8], np.float32)
+    return np.clip(rgb, 0, 255).astype(np.uint8)
 
 
-def frame(video: int, second: int) -> str:
-    return f"{source(video)}-{second * 1_000_000:012d}"
+def look(tissue: np.ndarray, x: int = 200, y: int = 200, side: int = SIDE) -> np.ndarray:
+    """A square view of a canvas."""
+    return np.ascontiguousarray(tissue[y : y + side, x : x + side])
 
 
-def tissue() -> np.ndarray:
-    """uint8 [120, 160] of 0 outside, 1 tissue, 2 overlay: a disc with a line of text in it."""
-    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
-    cv2.circle(labels, (WIDTH // 2, HEIGHT // 2), 56, 1, -1)
-    labels[20:30, 60:90] = 2
-    return labels
+def disc(side: int = SIDE) -> np.ndarray:
+    """bool [side, side]: a round view."""
+    mask = np.zeros((side, side), np.uint8)
+    cv2.circle(mask, (side // 2, side // 2), side // 2 - 4, 1, -1)
+    return mask > 0
 
 
-def picture(video: int, second: int) -> bytes:
-    """The stored JPEG: texture that differs from frame to frame, black outside tissue."""
-    noise = np.random.default_rng([video, second]).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    rgb = np.clip(cv2.GaussianBlur(noise, (0, 0), 3.0).astype(np.float32) * 0.6 + [90, 20, 10], 0, 255)
-    rgb[tissue() != 1] = 0
-    return simplejpeg.encode_jpeg(rgb.astype(np.uint8), quality=92, colorsubsampling="420")
+def jpeg(rgb: np.ndarray, tissue: np.ndarray | None = None, quality: int = 92) -> bytes:
+    """As extract stores it: black outside the tissue, 4:2:0."""
+    if tissue is not None:
+        rgb = rgb * tissue[:, :, None]
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), quality=quality, colorsubsampling="420"))
 
 
-def write_corpus(root: Path, videos: int = 3, seconds: int = 20) -> Corpus:
-    """`videos` videos of `seconds` frames; quality of frame t is t / seconds; a failed input comes last."""
-    corpus = Corpus(root)
-    write_atomic(corpus.toml, SETTINGS)
-    for folder in (corpus.frames, corpus.units):
-        folder.mkdir(parents=True, exist_ok=True)
-    for video in range(videos):
-        _write_video(corpus, video, seconds)
-    row = InputRow("00000000000000ff", "failed", "no frame can be decoded", position=videos + 1)
-    write_marker(corpus, UnitMarker(row.id, "failed", row.reason, "video", 0, 0, "e" * 16, (row,)))
-    said = Account("extract", corpus.log)
-    said.seen, said.kept, said.failed = videos * seconds * 25, videos * seconds, 1
-    said.drop("not sampled", videos * seconds * 24)
-    said.finish("endocur filter", "e" * 16)
-    return corpus
+def make_corpus(root: Path) -> Corpus:
+    """An empty corpus."""
+    return open_for_extract(root, {"fps": 1.0}, key_check="0" * 16, corpus_id="c" * 12)
 
 
-def decide(corpus: Corpus, stage: str, dropped: Mapping[str, tuple[str, str]], **settings: object) -> None:
-    """What a stage of decisions leaves: its table and its account. `dropped`: frame_id -> (reason, evidence)."""
-    ids = tables.kept_before(corpus, stage).to_pylist()
-    rows = [(name, name not in dropped, *dropped.get(name, ("", ""))) for name in ids]
-    made = tables.stage_fingerprint(corpus, stage, settings)
-    table = pa.Table.from_pylist(
-        [dict(zip(tables.DECISION_COLUMNS.names, row, strict=True)) for row in rows], schema=tables.DECISION_COLUMNS
+def source_id(name: str) -> str:
+    """16 hex digits for a word."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def add_unit(
+    corpus: Corpus,
+    name: str,
+    frames: Sequence[np.ndarray],
+    *,
+    chapters: int = 1,
+    group: str = "",
+    mask: np.ndarray | None = None,
+) -> list[str]:
+    """A finished video of these frames, one a second, scored. Returns: its frame ids."""
+    source = source_id(name)
+    ids = [f"{source}-{second * 1_000_000:012d}" for second in range(len(frames))]
+    for k, places in enumerate(np.array_split(np.arange(len(frames)), chapters)):
+        files = chapter_files(corpus, source, k)
+        rows, scores, data = [], [], b""
+        for row, place in enumerate(places):
+            frame = frames[place]
+            tissue = np.ones(frame.shape[:2], bool) if mask is None else mask
+            stored = jpeg(frame, tissue)
+            rows.append(_row(ids[place], source, k, row, len(data), stored, frame, place))
+            scores.append((ids[place], score_jpeg(stored, tissue)))
+            data += stored
+        files.frames_tar.parent.mkdir(parents=True, exist_ok=True)
+        files.frames_tar.write_bytes(data)
+        write_chapter_table(files.frames_table, {key: [row[key] for row in rows] for key in rows[0]})
+        write_masks(files.views, {"v": np.where(tissue, TISSUE, 0).astype(np.uint8)})
+        write_scores(files.scores, scores)
+    marker = UnitMarker(
+        name=source,
+        status="ok",
+        reason="",
+        kind="video",
+        chapters=chapters,
+        frames=len(frames),
+        fingerprint=hashlib.sha256(b"".join(jpeg(frame) for frame in frames)).hexdigest()[:16],
+        inputs=(InputRow(source, "ok", position=1, group=group),),
     )
-    tables.write_decisions(corpus, stage, table, made)
-    said = Account(stage, corpus.log)
-    said.seen = len(ids)
-    for _, keep, reason, _ in rows:
-        if keep:
-            said.kept += 1
-        else:
-            said.drop(reason)
-    said.finish(None, made, {"config": settings, GROUND: ground(corpus, stage)})
+    write_marker(corpus, marker)
+    return ids
 
 
-def _write_video(corpus: Corpus, video: int, seconds: int) -> None:
-    name = source(video)
-    files = chapter_files(corpus, name, 0)
-    rows: dict[str, list[object]] = {column: [] for column in FRAME_COLUMNS.names}
-    scores = []
-    with files.frames_tar.open("wb") as tar:
-        for second in range(seconds):
-            jpeg = picture(video, second)
-            tar.write(bytes(512))
-            row = _row(video, second) | {"offset": tar.tell(), "size": len(jpeg)}
-            tar.write(jpeg)
-            for column, values in rows.items():
-                values.append(row[column])
-            level = np.float32(second / seconds)
-            levels = dict.fromkeys(Scores._fields, level) | {"is_blank": False}
-            scores.append((row["frame_id"], Scores(**levels)))
-    write_chapter_table(files.frames_table, rows)
-    write_scores(files.scores, scores)
-    write_masks(files.views, {f"{name}-0": tissue()})
-    row = InputRow(name, "ok", position=video + 1, group=f"{0xF0 + video // 2:016x}")
-    write_marker(corpus, UnitMarker(name, "ok", "", "video", 1, seconds, "d" * 16, (row,)))
-
-
-def _row(video: int, second: int) -> dict[str, object]:
+def _row(
+    frame_id: str, source: str, chapter: int, row: int, offset: int, stored: bytes, frame: np.ndarray, second: int
+) -> dict[str, object]:
+    height, width = frame.shape[:2]
     return {
-        "frame_id": frame(video, second),
-        "source_id": source(video),
-        "group_id": source(video),
-        "unit": source(video),
-        "chapter": 0,
-        "row": second,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "pts_us": second * 1_000_000,
+        "frame_id": frame_id,
+        "source_id": source,
+        "group_id": source,
+        "unit": source,
+        "chapter": chapter,
+        "row": row,
+        "offset": offset,
+        "size": len(stored),
+        "width": width,
+        "height": height,
+        "pts_us": int(second) * 1_000_000,
         "pts_made": False,
         "pts_flag": "",
-        "src_width": 2 * WIDTH,
-        "src_height": 2 * HEIGHT + 40,
+        "src_width": width,
+        "src_height": height,
         "crop_x": 0,
-        "crop_y": 20,
-        "crop_w": 2 * WIDTH,
-        "crop_h": 2 * HEIGHT,
+        "crop_y": 0,
+        "crop_w": width,
+        "crop_h": height,
         "rotation": 0,
         "sar_num": 1,
         "sar_den": 1,
-        "scale_x": 0.5,
-        "scale_y": 0.5,
-        "view_id": f"{source(video)}-0",
+        "scale_x": 1.0,
+        "scale_y": 1.0,
+        "view_id": "v",
         "matrix": "bt709",
         "full_range": False,
         "colour_assumed": False,
-        "motion": 0.1,
-        "stillness": 0.0,
-        "is_frozen": False,
+        "motion": None,
+        "stillness": None,
+        "is_frozen": None,
         "extract_version": "1",
     }

@@ -15,6 +15,7 @@ from endocur.account import Account
 from endocur.configs import DedupConfig, worker_count
 from endocur.corpus import Corpus, corpus_lock, open_corpus, unit_markers
 from endocur.ground import GROUND, ground
+from endocur.ground import GROUND, ground
 from endocur.select.dedup import VERSION, find_duplicates
 from endocur.select.embeddings import Vectors, embed_corpus, unfinished
 from endocur.select.search import make_search
