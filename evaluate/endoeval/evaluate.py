@@ -142,8 +142,12 @@ class _Work:
         if row is None:
             row = write_row(job, self.folder, make())
             self.computed += 1
-        if all(row.path != other.path for other in self.rows):
+        standing = {other.path: i for i, other in enumerate(self.rows)}
+        if row.path not in standing:
             self.rows.append(row)
+        elif row.role == "encoder":
+            # A twin of one encoder that was asked for by name too: it is judged like the others.
+            self.rows[standing[row.path]] = row
 
 
 def _tasks(request: Request, progress: Progress) -> list[ReadyTask]:
@@ -163,10 +167,15 @@ def _judges(request: Request) -> list[_Judge]:
     found: dict[str, _Judge] = {}
     for spec in request.encoders:
         encoder = encoders.load(spec, request.device)
-        is_trained = isinstance(encoder, Network) and encoder.proof is not None
-        twins = [random_like(encoder, seed) for seed in range(request.random_seeds)] if is_trained else []  # type: ignore[arg-type]
-        found.setdefault(encoder.encoder_id, _Judge(encoder, tuple(twins)))
+        found.setdefault(encoder.encoder_id, _Judge(encoder, _twins(encoder, request.random_seeds)))
     return list(found.values())
+
+
+def _twins(encoder: Encoder, seeds: int) -> tuple[Network, ...]:
+    """Untrained networks to stand beside a trained one; none beside random weights or what has no weights."""
+    if not isinstance(encoder, Network) or encoder.proof is None:
+        return ()
+    return tuple(random_like(encoder, seed) for seed in range(seeds))
 
 
 def _made_classes(task: ReadyTask, outcome: ClassOutcome, trained: int) -> Made:

@@ -172,6 +172,8 @@ def write_row(job: Job, folder: Path, made: Made) -> Row:
         "chosen": [{name: round(float(x), 6) for name, x in fold.items()} for fold in made.chosen],
         "trained_parameters": made.trained,
     }
+    # A row that is made again must not stand beside predictions that are not its own, were we killed between.
+    path.unlink(missing_ok=True)
     tables.write(path.with_suffix(".csv"), predicted)
     for word, jpeg in made.pictures.items():
         write_atomic(path.with_suffix(f".{word}.jpg"), jpeg)

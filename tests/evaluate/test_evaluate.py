@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from endoeval import encoders
+from endoeval import encoders, rows
 from endoeval.encoders import Contract, Features
+from endoeval.encoders.network import random_like
 from endoeval.evaluate import run_eval
 from endoeval.report.words import describe, report_line
 from endoeval.results import Request
@@ -99,8 +100,8 @@ class TestTable:
                 path.relative_to(request_.data_root / row.set / ("images" if "masks" in row.set else "")).as_posix()
                 for path in (request_.data_root / row.set).rglob("*.jpg")
             )
-            rows = list(csv.DictReader(row.path.with_suffix(".csv").open()))
-            assert sorted(line["file"] for line in rows) == listed
+            lines = list(csv.DictReader(row.path.with_suffix(".csv").open()))
+            assert sorted(line["file"] for line in lines) == listed
             assert row.value["scored"] == {"samples": len(listed), "groups": 8}
 
     def test_what_sees_the_difference_separates_and_what_does_not_shows_no_signal(self, request_, fakes):
@@ -146,6 +147,19 @@ class TestTable:
     def test_the_same_encoder_twice_is_one(self, request_, fakes):
         results = run_eval(replace(request_, encoders=("fake:colour", "fake:colour"), protocols=("knn",)))
         assert len(results.comparisons) == 1
+
+    def test_random_weights_that_are_a_twin_and_asked_for_by_name_are_judged_too(
+        self, request_, tmp_path, export, monkeypatch
+    ):
+        folder = export(tmp_path / "run-1" / "export")
+        twin = random_like(encoders.load(str(folder), "cpu"), 0)
+        real = encoders.load
+        monkeypatch.setattr(
+            encoders, "load", lambda spec, device="auto": twin if spec == "twin" else real(spec, device)
+        )
+        results = run_eval(replace(request_, encoders=(str(folder), "twin"), protocols=("knn",)))
+        assert [comparison.row.name for comparison in results.comparisons] == ["run-1", twin.name]
+        assert [len(comparison.nulls) for comparison in results.comparisons] == [2, 1]
 
     def test_five_groups_carry_no_interval_and_separate_nothing(self, tmp_path, draw_masks, fakes):
         draw_masks(tmp_path / "data" / "few", groups=5)
@@ -193,6 +207,25 @@ class TestFolder:
         table = request_.data_root / "drawn_masks" / "groups.csv"
         table.write_text(table.read_text().replace("patient7", "patient6"))
         assert run_eval(asked).computed == 2
+
+    def test_a_kill_while_a_row_is_made_again_leaves_no_row_beside_foreign_predictions(
+        self, request_, fakes, monkeypatch
+    ):
+        asked = replace(request_, encoders=("fake:colour",), sets=("drawn_classes",), protocols=("knn",))
+        run_eval(asked)
+        table = request_.data_root / "drawn_classes" / "groups.csv"
+        as_it_was = table.read_text()
+        table.write_text(as_it_was.replace("patient7", "patient6"))
+
+        def killed(path, value):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(rows, "write_json", killed)
+            run_eval(asked)
+        table.write_text(as_it_was)
+        results = run_eval(asked)
+        assert results.rows[0].value["scored"]["groups"] == len(set(results.rows[0].predictions().groups)) == 8
 
     def test_damaged_features_are_made_again(self, request_, fakes):
         asked = replace(request_, encoders=("fake:colour",), protocols=("knn",))
