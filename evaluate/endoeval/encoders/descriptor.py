@@ -38,7 +38,8 @@ _POOL = 4.0
 """Standard deviations in pixels of SIDE: of the picture before its gradient is taken, of the neighbourhood whose
 mean gradient it is compared with, and of the pooling."""
 _FAINT = 0.01
-"""Gradient of log luma that counts as nothing beside its neighbourhood: noise."""
+_NOTHING = 1e-4
+"""Gradients of log luma a pixel: of noise, for which neighbourhoods count at least as much; of rounding, which is none."""
 _LEAST_COVER = 0.3
 """Cells covered less by tissue (square root of the share) say nothing."""
 
@@ -102,7 +103,7 @@ def _directions(rgb: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray
     length = np.sqrt(x * x + y * y)
     # Against what lies around, and its square root: faint vessels speak beside the dark lumen and strong folds.
     usual = np.sqrt(_masked_blur(length * length, inside, _AROUND))
-    strength = np.sqrt(length / (usual + np.float32(_FAINT))) * inside
+    strength = np.sqrt(np.maximum(length - np.float32(_NOTHING), 0) / (usual + np.float32(_FAINT))) * inside
     x, y = x / np.maximum(length, 1e-9), y / np.maximum(length, 1e-9)
     cover = _pooled(inside)
     along = np.maximum(0, x[:, :, None] * _COSINE + y[:, :, None] * _SINE)
