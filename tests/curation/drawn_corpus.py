@@ -77,18 +77,19 @@ def add_unit(
     ids = [f"{source}-{second * 1_000_000:012d}" for second in range(len(frames))]
     for k, places in enumerate(np.array_split(np.arange(len(frames)), chapters)):
         files = chapter_files(corpus, source, k)
-        rows, scores, data = [], [], b""
+        rows, scores, views, data = [], [], {}, b""
         for row, place in enumerate(places):
             frame = frames[place]
             tissue = np.ones(frame.shape[:2], bool) if mask is None else mask
             stored = jpeg(frame, tissue)
+            views[_view_id(frame)] = np.where(tissue, TISSUE, 0).astype(np.uint8)
             rows.append(_row(ids[place], source, k, row, len(data), stored, frame, place))
             scores.append((ids[place], score_jpeg(stored, tissue)))
             data += stored
         files.frames_tar.parent.mkdir(parents=True, exist_ok=True)
         files.frames_tar.write_bytes(data)
         write_chapter_table(files.frames_table, {key: [row[key] for row in rows] for key in rows[0]})
-        write_masks(files.views, {"v": np.where(tissue, TISSUE, 0).astype(np.uint8)})
+        write_masks(files.views, views)
         write_scores(files.scores, scores)
     marker = UnitMarker(
         name=source,
@@ -102,6 +103,10 @@ def add_unit(
     )
     write_marker(corpus, marker)
     return ids
+
+
+def _view_id(frame: np.ndarray) -> str:
+    return f"v{frame.shape[0]}x{frame.shape[1]}"
 
 
 def _row(
@@ -133,7 +138,7 @@ def _row(
         "sar_den": 1,
         "scale_x": 1.0,
         "scale_y": 1.0,
-        "view_id": "v",
+        "view_id": _view_id(frame),
         "matrix": "bt709",
         "full_range": False,
         "colour_assumed": False,

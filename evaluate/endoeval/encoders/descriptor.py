@@ -39,7 +39,7 @@ _POOL = 4.0
 mean gradient it is compared with, and of the pooling."""
 _FAINT = 0.01
 _NOTHING = 1e-4
-"""Gradients of log luma a pixel: of noise, for which neighbourhoods count at least as much; of rounding, which is none."""
+"""Gradients of log luma a pixel: of noise, as which each neighbourhood counts at least; of rounding, which is none."""
 _LEAST_COVER = 0.3
 """Cells covered less by tissue (square root of the share) say nothing."""
 
