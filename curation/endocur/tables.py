@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from endocur.corpus import Corpus, UnitMarker, chapter_files, unit_markers
 from endocur.quality.table import SCORE_COLUMNS, read_scores, version_of
+from endocur.select.wording import with_corpus
 from endocur.store import FRAME_COLUMNS, read_chapter_table, write_table
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, remove_temporaries
@@ -117,7 +118,7 @@ def write_decisions(
         stage: one of STAGES.
         decisions: DECISION_COLUMNS, a row for each frame that came to the stage.
         fingerprint: `stage_fingerprint` of the settings.
-        command: the line that decides the same again; `endocur <stage>` if None.
+        command: the line that decides the same again, less `--corpus`; `endocur <stage>` if None.
     """
     rows = decisions.select(DECISION_COLUMNS.names).cast(DECISION_COLUMNS).sort_by("frame_id")
     head = {
@@ -170,7 +171,7 @@ def require_fresh(corpus: Corpus, before: str | None = None) -> None:
     if before is not None:
         old = [stage for stage in old if STAGES.index(stage) < STAGES.index(before)]
     if old:
-        lines = " && ".join(_metadata(_decision_path(corpus, stage))["command"] for stage in old)
+        lines = " && ".join(with_corpus(_metadata(_decision_path(corpus, stage))["command"], corpus) for stage in old)
         raise BadInput(
             f"frames, scores or an earlier stage changed after {' and '.join(old)} ran on {corpus.root}, "
             f"so what was decided no longer holds; run: {lines}"

@@ -189,7 +189,7 @@ def test_another_filter_makes_dedup_stale_and_names_the_command(corpus: Corpus) 
         tables.require_fresh(corpus)
     assert str(refused.value) == (
         f"frames, scores or an earlier stage changed after dedup ran on {corpus.root}, "
-        "so what was decided no longer holds; run: endocur dedup"
+        f"so what was decided no longer holds; run: endocur dedup --corpus {corpus.root}"
     )
     assert refused.value.exit_code == 3
     tables.require_fresh(corpus, before="dedup")
@@ -202,7 +202,7 @@ def test_new_frames_make_every_stage_stale_in_order(corpus: Corpus) -> None:
         decide(corpus, stage, dict.fromkeys(ids(corpus), True))
     add_unit(corpus, "c", FRAMES[:1])
     assert tables.stale(corpus) == ["filter", "dedup"]
-    with pytest.raises(BadInput, match=r"run: endocur filter && endocur dedup$"):
+    with pytest.raises(BadInput, match=r"run: endocur filter --corpus .* && endocur dedup --corpus .*corpus$"):
         tables.require_fresh(corpus)
     with pytest.raises(BadInput, match="after filter ran"):
         tables.require_fresh(corpus, before="dedup")
@@ -223,7 +223,7 @@ def test_the_command_that_decides_the_same_again_is_kept(corpus: Corpus) -> None
     rows = pa.table({"frame_id": names, "keep": [True] * 6, "reason": [""] * 6, "evidence": [""] * 6})
     tables.write_decisions(corpus, "filter", rows, "f" * 16, command="endocur filter --min-quality 0.7")
     add_unit(corpus, "c", FRAMES[:1])
-    with pytest.raises(BadInput, match=r"run: endocur filter --min-quality 0\.7$"):
+    with pytest.raises(BadInput, match=r"run: endocur filter --min-quality 0\.7 --corpus"):
         tables.require_fresh(corpus)
 
 

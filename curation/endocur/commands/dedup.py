@@ -15,7 +15,6 @@ from endocur.account import Account
 from endocur.configs import DedupConfig, worker_count
 from endocur.corpus import Corpus, corpus_lock, open_corpus, unit_markers
 from endocur.ground import GROUND, ground
-from endocur.ground import GROUND, ground
 from endocur.select.dedup import VERSION, find_duplicates
 from endocur.select.embeddings import Vectors, embed_corpus, unfinished
 from endocur.select.search import make_search
@@ -48,7 +47,7 @@ def run(config: DedupConfig) -> None:
         if decisions is None or tables.decided_with(corpus, "dedup") != fingerprint:
             embed_missing(corpus, encoder, account)
             decisions = decide(corpus, encoder, frames, threshold, account)
-            tables.write_decisions(corpus, "dedup", decisions, fingerprint, command=_again(config, corpus))
+            tables.write_decisions(corpus, "dedup", decisions, fingerprint, command=_again(config))
         account.seen, account.kept = len(decisions), pc.sum(decisions["keep"].cast(pa.int64())).as_py()
         account.drop(REASON, account.seen - account.kept)
         account.finish(
@@ -127,7 +126,7 @@ def decide(corpus: Corpus, encoder: Encoder, frames: pa.Table, threshold: float,
     )
 
 
-def _again(config: DedupConfig, corpus: Corpus) -> str:
+def _again(config: DedupConfig) -> str:
     words = [] if config.encoder == DedupConfig().encoder else [f"--encoder {shlex.quote(config.encoder)}"]
     words += [] if config.threshold is None else [f"--threshold {config.threshold:g}"]
-    return with_corpus(" ".join(["endocur dedup", *words]), corpus)
+    return " ".join(["endocur dedup", *words])

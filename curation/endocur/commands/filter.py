@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from endocur import tables
 from endocur.account import Account
 from endocur.configs import SCORE_NAMES, FilterConfig
-from endocur.corpus import Corpus, corpus_lock, open_corpus
+from endocur.corpus import corpus_lock, open_corpus
 from endocur.ground import GROUND, ground
 from endocur.select.filter import VERSION, decide
 from endocur.select.wording import no_frames, with_corpus
@@ -29,7 +29,7 @@ def run(config: FilterConfig) -> None:
         thresholds = config.thresholds()
         decisions = decide(frames, thresholds)
         fingerprint = tables.stage_fingerprint(corpus, "filter", {"thresholds": thresholds, "version": VERSION})
-        tables.write_decisions(corpus, "filter", decisions, fingerprint, command=_again(thresholds, corpus))
+        tables.write_decisions(corpus, "filter", decisions, fingerprint, command=_again(thresholds))
         dropped = decisions.filter(pc.invert(decisions["keep"]))
         for pair in pc.value_counts(dropped["reason"].combine_chunks()):
             account.drop(pair["values"].as_py(), pair["counts"].as_py())
@@ -45,7 +45,7 @@ def run(config: FilterConfig) -> None:
         )
 
 
-def _again(thresholds: dict[str, float], corpus: Corpus) -> str:
+def _again(thresholds: dict[str, float]) -> str:
     words = [f"--min-quality {thresholds['quality']:g}"]
     words += [f"--min {name}={value:g}" for name, value in thresholds.items() if name != "quality"]
-    return with_corpus(f"endocur filter {' '.join(words)}", corpus)
+    return f"endocur filter {' '.join(words)}"
