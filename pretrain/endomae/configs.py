@@ -144,6 +144,8 @@ class EvalConfig:
                 raise BadOption(f"--protocol {name}: allowed: {', '.join(PROTOCOLS)}.")
         if self.folds < 2:
             raise BadOption(f"--folds is {self.folds}; at least 2 are wanted.")
+        if self.random_seeds < 0:
+            raise BadOption(f"--random-seeds is {self.random_seeds}; 0 or more are wanted.")
         if self.batch < 1:
             raise BadOption(f"--batch is {self.batch}; at least 1 is wanted.")
 

@@ -28,7 +28,7 @@ def _summary(results: Results) -> Html:
             f"{c.row.set} ({METRIC_WORDS[c.row.value['headline']]})",
             PROTOCOL_WORDS[c.row.protocol],
             shown(c.row),
-            estimate(c.row.headline),
+            _whole(estimate(c.row.headline)),
             delta(c),
             verdict(c),
         ]
@@ -47,7 +47,8 @@ def _set(name: str, results: Results) -> Html:
     drawn = [(_label(row), row.headline["value"], row.headline["low"], row.headline["high"]) for row in rows]
     metric = METRIC_WORDS[rows[0].value["headline"]]
     parts.append(forest(drawn, x_label=f"{metric}; dashed: the best null row of the set", reference=best_null))
-    parts.append(table(headers(rows[0]), table_rows(rows, results)))
+    cells = [[*cell[:2], _whole(cell[2]), *cell[3:]] for cell in table_rows(rows, results)]
+    parts.append(table(headers(rows[0]), cells))
     for row in rows:
         if row.role != "encoder":
             continue
@@ -59,6 +60,11 @@ def _set(name: str, results: Results) -> Html:
             parts.append(paragraph(f"{row.name}: worst, median and best image. Green: truth; orange: predicted."))
             parts.append(_overlays(row))
     return Html("".join(parts))
+
+
+def _whole(text: str) -> str:
+    """Never broken over two lines."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _overlays(row: Row) -> Html:
