@@ -134,14 +134,14 @@ def _say_plan(plan: Plan, config: ExtractConfig) -> None:
     videos = [task for task in plan.tasks if isinstance(task, VideoTask)]
     stills = sum(len(task.items) for task in plan.tasks if isinstance(task, StillsTask))
     size = sum(task.path.stat().st_size for task in videos if task.path.exists())
-    free = shutil.disk_usage(config.corpus).free
+    free, workers = shutil.disk_usage(config.corpus).free, worker_count(config.workers)
     # Endoscopy is recorded at 2 to 8 Mbit/s: the size alone gives the hours within a factor of two or so.
     hours = size * 8 / 4e6 / 3600
     frames = stills + hours * 3600 * (25 if config.all_frames else config.fps)
     sys.stderr.write(
         f"extract: {len(videos)} videos ({size / 1e9:.2f} GB), {stills} stills; "
-        f"about {frames * BYTES_A_FRAME / 1e9:.1f} GB to write, {free / 1e9:.0f} GB free; {worker_count(config.workers)} workers, "
-        f"about {duration(hours * 3600 / 8 / worker_count(config.workers) + stills * 0.2)}.\n"
+        f"about {frames * BYTES_A_FRAME / 1e9:.1f} GB to write, {free / 1e9:.0f} GB free; "
+        f"{workers} workers, about {duration(hours * 3600 / 8 / workers + stills * 0.2)}.\n"
     )
 
 
