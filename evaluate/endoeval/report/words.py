@@ -77,7 +77,10 @@ def verdict(comparison: Comparison) -> str:
     """What the row shows, in three words or so."""
     if comparison.row.value["no_signal"]:
         return f"no signal: {comparison.row.value['no_signal']}"
-    return "above every null row" if comparison.separates else "does not separate"
+    if not comparison.separates:
+        return "does not separate"
+    # Without a random twin (no weights, or random ones) the blind row is all there is to be above of.
+    return "above every null row" if len(comparison.nulls) > 1 else f"above {shown(comparison.best)}"
 
 
 def report_line(comparison: Comparison) -> str:
