@@ -86,7 +86,8 @@ def to_jpeg(matrix: str, full_range: bool, bits: int) -> ToJpeg:
         return ToJpeg(
             chroma_zero, (255 * luma_gain, 0.0, 0.0, -255 * luma_gain * luma_zero), (0.0, 0.0, 128.0), (0.0, 0.0, 128.0)
         )
-    mixed = _ycc_from_rgb("bt601") @ np.linalg.inv(_ycc_from_rgb(matrix))
+    own = "bt601" if matrix == "rgb" else matrix  # what came as RGB was made into JPEG's planes already
+    mixed = _ycc_from_rgb("bt601") @ np.linalg.inv(_ycc_from_rgb(own))
     gains = np.array([luma_gain, chroma_gain, chroma_gain])
     zeros = np.array([luma_zero, chroma_zero, chroma_zero])
     scaled = 255 * mixed * gains

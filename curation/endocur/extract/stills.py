@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,11 @@ def read_still(path: Path) -> Still:
     Raises: Unreadable with the reason, without names.
     """
     try:
-        with Image.open(path) as image:
+        # Our own limit is lower than the one Pillow warns of.
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path) as image,
+        ):
             if image.width * image.height > MAX_PIXELS:
                 raise Unreadable(
                     f"{image.width} x {image.height} pixels; at most {MAX_PIXELS // 10**6} million are read"
@@ -114,7 +119,9 @@ def read_still(path: Path) -> Still:
             rgb = _rgb(image)
     except Unreadable:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise Unreadable(f"too many pixels; at most {MAX_PIXELS // 10**6} million are read") from None
+    except UnidentifiedImageError:
         raise Unreadable("no picture that can be decoded") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Unreadable(f"a damaged picture ({type(error).__name__})") from None
@@ -136,6 +143,8 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
         top = 65535.0 if deep.max(initial=0) > 255 else 255.0
         one = np.clip(np.rint(deep * (255.0 / top)), 0, 255).astype(np.uint8)
         return np.repeat(one[:, :, None], 3, axis=2)
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
     return np.array(image.convert("RGB"), np.uint8)
 
 
