@@ -281,6 +281,16 @@ def test_the_command_repeats_the_scores_to_the_byte(tmp_path: Path, capsys: pyte
     assert "seen" in said and f"next: endocur filter --min-quality 0.4 --corpus {corpus.root}" in said
 
 
+def test_the_command_repeats_what_extract_wrote(extracted_study: Path, tmp_path: Path) -> None:
+    root = tmp_path / "corpus"
+    shutil.copytree(extracted_study / "corpus", root)
+    first = {path.name: path.read_bytes() for path in sorted((root / "scores").iterdir())}
+    shutil.rmtree(root / "scores")
+    score_command.run(ScoreConfig(corpus=root, workers=2))
+    assert {path.name: path.read_bytes() for path in sorted((root / "scores").iterdir())} == first
+    assert len(first) == 3, "two videos and a batch of stills"
+
+
 def test_scoring_a_damaged_picture_names_the_frame(tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus")
     ids = add_unit(corpus, "a", SHARP[:2])
