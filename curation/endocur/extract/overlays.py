@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from endocur.extract.moments import Moments
 
 Mask = NDArray[np.bool_]
+Quad = NDArray[np.float32]
 Box = tuple[int, int, int, int]
 
 MIN_MOMENTS = 5
@@ -39,6 +40,12 @@ RIM = 0.004
 """Share of the picture's height on each side of the view's outline where its own edge is no sign of an overlay."""
 PANEL_SHARE = 0.003
 """Share of the frame that a flat panel covers at least."""
+CONFIRMED = 0.8
+"""A text box of whose letters this share is known already confirms and adds nothing: its margin is tissue."""
+PASSING_ASPECT = 2.5
+"""Text that was seen once is a line at least this many times as long as high; squarer finds are mostly highlights."""
+PASSING_SHARE = 0.02
+"""Share of the view given to text that was seen in one of the frames only."""
 RINGING = 0.004
 """Share of the picture's height that a codec's ringing reaches beyond an overlay: 2-4 px at 720 lines."""
 
@@ -193,18 +200,71 @@ def flat_panels(rgb: NDArray[np.uint8]) -> Mask:
     return out
 
 
-def add_boxes(mask: Mask, quads: Sequence[NDArray[np.float32]], view: Mask) -> Overlay:
-    """The overlays with the boxes of a text detector filled in.
-
-    Args:
-        mask: bool [h, w], what is known already.
-        quads: float32 [4, 2] (x, y) in pixels of `mask`.
-        view: bool [h, w].
-    """
+def add_boxes(mask: Mask, quads: Sequence[Quad]) -> Mask:
+    """A mask [h, w] with the quadrilaterals of a text detector (float32 [4, 2], x and y in its pixels) filled in."""
     canvas = mask.astype(np.uint8)
     for quad in quads:
         cv2.fillPoly(canvas, [np.round(quad).astype(np.int32)], 1)
-    return boxed((canvas > 0) & view)
+    return np.asarray(canvas > 0)
+
+
+def confirm(still: Mask, found: Sequence[Sequence[Quad]], view: Mask) -> tuple[list[Quad], list[Quad]]:
+    """What a text detector adds to the still regions of a video.
+
+    A box counts if it comes back at the same place in another frame, or touches a still region. Passing text (captions,
+    the label of a moving box) counts as long as all of it takes PASSING_SHARE of the view at most, the longest lines
+    first: masked for the whole video it would cost tissue without end.
+
+    Args:
+        still: bool [h, w], overlays by stillness.
+        found: for each frame asked, float32 [4, 2] boxes in pixels of `still`.
+        view: bool [h, w].
+    Returns: boxes to add, and boxes of passing text that found no room.
+    """
+    added: list[Quad] = []
+    passing: list[Quad] = []
+    for index, quads in enumerate(found):
+        others = [quad for other, more in enumerate(found) if other != index for quad in more]
+        for quad in quads:
+            letters = add_boxes(np.zeros_like(view), [_without_margin(quad)]) & view
+            covered = float((letters & still).sum()) / max(1, int(letters.sum()))
+            if covered >= CONFIRMED or not letters.any():
+                continue
+            if covered > 0.1 or any(_box_overlap(quad, other) >= 0.3 for other in others):
+                added.append(quad)
+            elif _length(quad)[0] >= PASSING_ASPECT * _height(quad):
+                passing.append(quad)
+    room = PASSING_SHARE * float(view.sum())
+    left: list[Quad] = []
+    for quad in sorted(passing, key=_length, reverse=True):
+        cost = float((add_boxes(np.zeros_like(view), [quad]) & view).sum())
+        (added if cost <= room else left).append(quad)
+        room -= cost if cost <= room else 0.0
+    return added, left
+
+
+def _without_margin(quad: Quad) -> Quad:
+    """The box of the letters themselves: a detector leaves about a fifth of the height free on each side."""
+    low, high = quad.min(axis=0), quad.max(axis=0)
+    free = np.float32(0.2) * (high - low).min()
+    return np.array([low + free, [high[0] - free, low[1] + free], high - free, [low[0] + free, high[1] - free]])
+
+
+def _height(quad: Quad) -> float:
+    return float((quad.max(axis=0) - quad.min(axis=0)).min())
+
+
+def _length(quad: Quad) -> tuple[float, float]:
+    (x0, y0), (x1, y1) = quad.min(axis=0), quad.max(axis=0)
+    return float(max(x1 - x0, y1 - y0)), float(-y0)
+
+
+def _box_overlap(one: Quad, other: Quad) -> float:
+    """Intersection over union of the upright boxes of two quadrilaterals."""
+    low, high = np.maximum(one.min(axis=0), other.min(axis=0)), np.minimum(one.max(axis=0), other.max(axis=0))
+    both = float(np.prod(np.maximum(high - low, 0)))
+    areas = sum(float(np.prod(quad.max(axis=0) - quad.min(axis=0))) for quad in (one, other))
+    return both / max(1e-6, areas - both)
 
 
 def enlarged(mask: Mask, height: int, width: int) -> Mask:

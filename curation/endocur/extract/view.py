@@ -68,7 +68,8 @@ class Layout:
     boxes: list[Box]
     """One box a connected overlay."""
     counts: dict[str, int]
-    """`probe` frames given, `used` of them that were judged distinct, `still_regions`, `text_boxes`."""
+    """`probe` frames given, `used` of them that were judged distinct, `still_regions` found, `text_boxes` that the
+    detector gave in all frames asked, `passing_text` boxes seen once that were left open (`overlays.confirm`)."""
 
 
 def probe_frame(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -113,17 +114,19 @@ def layout(
         # an inset that hangs on the outline was taken for picture: look again without it
         view, outline = find_view(found, ignore=panels | at_rim)
         burned = overlays.burned_in(found, view.mask)
-    still = overlays.boxed(burned & view.mask)
+    still = overlays.boxed((burned | panels) & view.mask)
     quads = _text(frames, detector) if detector is not None else []
-    covered = overlays.add_boxes(still.mask | (panels & view.mask), quads, view.mask)
-    full = _enlarged(view, outline, height, width)
+    added, passing = (quads[0], []) if len(quads) == 1 else overlays.confirm(still.mask, quads, view.mask)
+    covered = overlays.add_boxes(still.mask, added)
     counts = {
         "probe": len(frames),
         "used": found.frames,
         "still_regions": len(still.boxes),
-        "text_boxes": len(quads),
+        "text_boxes": sum(len(boxes) for boxes in quads),
+        "passing_text": len(passing),
     }
-    return _covered(full, overlays.enlarged(covered.mask, height, width), counts)
+    full = _enlarged(view, outline, height, width)
+    return _covered(full, overlays.enlarged(covered, height, width), counts)
 
 
 def still_layout(rgb: NDArray[np.uint8], *, detector: Detector | None = None) -> Layout:
@@ -145,10 +148,10 @@ def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) 
         detector: asked once.
     """
     frame = probe_frame(rgb)
-    quads = _text([frame], detector)
+    quads = _text([frame], detector)[0]
     height, width = rgb.shape[:2]
-    added = overlays.add_boxes(np.zeros(frame.shape[:2], bool), quads, np.ones(frame.shape[:2], bool))
-    burned = group.overlay | overlays.enlarged(added.mask, height, width)
+    added = overlays.add_boxes(np.zeros(frame.shape[:2], bool), quads)
+    burned = group.overlay | overlays.enlarged(added, height, width)
     return _covered(group.view, burned, group.counts | {"text_boxes": len(quads)})
 
 
@@ -167,10 +170,12 @@ def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
     return Layout(view, overlay.mask, overlay.boxes, counts)
 
 
-def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[NDArray[np.float32]]:
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(TEXT_FRAMES, len(frames))).round().astype(int))
-    quads = [quad for index in chosen for quad in detector.boxes(frames[index])]
-    return quads + same_ink(frames[0], quads) if len(frames) == 1 else quads
+def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[list[NDArray[np.float32]]]:
+    """Text boxes of at most TEXT_FRAMES of the frames, from the middle of equal parts of the video."""
+    count = min(TEXT_FRAMES, len(frames))
+    chosen = [(2 * k + 1) * len(frames) // (2 * count) for k in range(count)]
+    quads = [detector.boxes(frames[index]) for index in chosen]
+    return [quads[0] + same_ink(frames[0], quads[0])] if len(frames) == 1 else quads
 
 
 def find_view(found: Moments, *, ignore: Mask | None = None) -> tuple[View, shapes.Outline | None]:
