@@ -45,7 +45,7 @@ _DROWNED = (0.3, 0.5)
 _DROWNED_LEVEL = 80
 _CONTRAST_SCALE = 0.042
 _LUMA_FLOOR = 16.0
-_SHARPNESS_SCALE = 0.55
+_SHARPNESS_SCALE = 0.52
 _NEUTRAL_RATIO = 1.7
 _PRIOR = 0.02
 _BLANK_SPREAD = 6
@@ -144,7 +144,7 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
     specular_free = max(0.0, 1.0 - glare / _GLARE_SHARE)
     colour = 1.0 - drowned
     worst = min(sharpness, exposure, contrast)
-    quality = worst * (0.7 + 0.3 * specular_free) * (0.6 + 0.4 * colour)
+    quality = worst * (0.8 + 0.2 * specular_free) * (0.75 + 0.25 * colour)
     return Scores(
         sharpness=_rounded(sharpness),
         exposure=_rounded(exposure),
