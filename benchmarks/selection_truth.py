@@ -7,7 +7,9 @@ and compares. Evidence for --min-quality 0.4 (docs/scores.md) and for the descri
 from __future__ import annotations
 
 import argparse
+import csv
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,10 +52,16 @@ def main() -> None:
         for seed in seeds:
             study = Path(folder) / str(seed)
             compose(study, seed, quick=said.quick)
-            videos += look(extract(study), study)
+            videos += look(extract(study, "--fps", "4"), study)
+        near = near_pairs(Path(folder) / "stills") if not said.quick else np.zeros(0)
     drops, rows = drop_rates(videos)
     threshold = duplicate_cosine(ENCODER) or 1.0
-    finish("selection_truth", [*drops, *separation(videos, threshold)], said, note=rows + "\n\n" + by_threshold(videos))
+    figures = [*drops, *separation(videos, threshold)]
+    if len(near):
+        quartiles = " ".join(f"{value:.2f}" for value in np.quantile(near, (0.25, 0.5, 0.75)))
+        note = f"{len(near)} pairs; quartiles of their cosines {quartiles}"
+        figures.append(Figure("real_near_pairs_found", share(near >= threshold), unit="share", note=note))
+    finish("selection_truth", figures, said, note=rows + "\n\n" + by_threshold(videos))
 
 
 def more(parser: argparse.ArgumentParser) -> None:
@@ -72,11 +80,31 @@ def compose(study: Path, seed: int, *, quick: bool) -> None:
             path.rename(study / "videos" / path.name)
 
 
-def extract(study: Path) -> Corpus:
+def extract(study: Path, *more: str) -> Corpus:
     """The command, with a key of its own."""
-    words = ["extract", "videos", "--fps", "4", "--no-text-detection", "--key", "key", "--private", "private"]
+    words = ["extract", "videos", "--no-text-detection", "--key", "key", "--private", "private", *more]
     run([sys.executable, "-m", "endocur", *words], study)
     return open_corpus(study / "corpus")
+
+
+def near_pairs(study: Path) -> np.ndarray:
+    """Cosines of real pictures that are known to be near copies of each other, extracted as stills."""
+    data = shared("data")
+    pairs = [(row["file"], row["near_file"]) for row in csv.DictReader((data / "near_labelled.csv").open())]
+    (study / "videos").mkdir(parents=True)
+    for file in {name for pair in pairs for name in pair}:
+        shutil.copy(data / file, study / "videos" / file.replace("/", "__"))
+    corpus = extract(study, "--stills")
+    encoder = load(ENCODER)
+    embed_corpus(corpus, encoder)
+    frames = tables.frames(corpus, ["source_id", "unit", "chapter", "row"])
+    vectors = Vectors(corpus, encoder.encoder_id, frames)(0, len(frames)).astype(np.float32)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    files = sorted((study / "videos").iterdir())
+    sources = {files[row.position - 1].name: row.id for marker in unit_markers(corpus) for row in marker.inputs}
+    place = {source: number for number, source in enumerate(frames["source_id"].to_pylist())}
+    known = [tuple(place[sources[name.replace("/", "__")]] for name in pair) for pair in pairs]
+    return np.array([vectors[a] @ vectors[b] for a, b in known])
 
 
 def run(words: list[str], folder: Path) -> None:
