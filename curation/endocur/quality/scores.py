@@ -41,14 +41,23 @@ _PINNED_WEIGHT = 0.25
 """A pixel with a channel at or above this level has lost its colour: so much of its exposure weight is left."""
 _GLARE_LEVEL = 200
 _GLARE_SHARE = 0.25
+"""Level of all three channels from which a pixel is glare, and share of glare at which `specular_free` is 0."""
 _DROWNED = (0.3, 0.5)
 _DROWNED_LEVEL = 80
+"""Second channel / first at which a pixel is wholly drowned in one colour, and not at all; level of the first from
+which this is asked."""
 _CONTRAST_SCALE = 0.042
 _LUMA_FLOOR = 16.0
 _SHARPNESS_SCALE = 0.52
+"""Scales that put 0.4 where good and faulty frames part; see docs/scores.md."""
 _NEUTRAL_RATIO = 1.7
 _PRIOR = 0.02
+"""Ratio of gradients of an average picture, and the weight it has in each."""
 _BLANK_SPREAD = 6
+"""Levels; see `_is_blank`."""
+_GLARE_WEIGHT = 0.2
+_COLOUR_WEIGHT = 0.25
+"""What `specular_free` and `colour` can take off `quality`, as shares of it."""
 
 
 class Scores(NamedTuple):
@@ -71,8 +80,6 @@ BLANK = Scores(_ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, is_blank=True)
 class Region:
     """Where in a picture of one geometry scores are measured; made once a mask by `region`."""
 
-    stored: tuple[int, int]
-    """(height, width) of the stored frame."""
     decoded: tuple[int, int]
     """(width, height) at which the JPEG is decoded: the stored size divided by 1, 2, 4 or 8."""
     size: tuple[int, int]
@@ -144,7 +151,7 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
     specular_free = max(0.0, 1.0 - glare / _GLARE_SHARE)
     colour = 1.0 - drowned
     worst = min(sharpness, exposure, contrast)
-    quality = worst * (0.8 + 0.2 * specular_free) * (0.75 + 0.25 * colour)
+    quality = worst * (1 - _GLARE_WEIGHT * (1 - specular_free)) * (1 - _COLOUR_WEIGHT * (1 - colour))
     return Scores(
         sharpness=_rounded(sharpness),
         exposure=_rounded(exposure),
@@ -309,7 +316,6 @@ def _region(key: _Key) -> Region:
     sparse = np.flatnonzero(_eroded(fine, 1)[::3, ::3])
     is_empty = bool(key.tissue.mean() < MIN_TISSUE) or not (coarse.any() and middle.any() and sparse.size)
     return Region(
-        stored=(height, width),
         decoded=small,
         size=size,
         fine=fine,
