@@ -52,7 +52,7 @@ def border_outline(rgb: NDArray[np.uint8]) -> int:
 def still_groups(stills: Sequence[StillOutline], *, members: int = GROUP_MEMBERS) -> list[list[int]]:
     """Indices of the stills that share view and still regions.
 
-    Of one folder and size, the commonest outline takes all that differ from it in at most ALIKE cells; what is left
+    Of one folder and size, the outline round which most stills lie, at most ALIKE cells off, takes them; what is left
     is grouped again. The result depends on the set of stills alone, not on their order.
 
     Returns: every index exactly once; a list of one is a still that stands alone. Groups are ordered by their first

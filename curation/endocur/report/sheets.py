@@ -50,7 +50,9 @@ def contact_sheet(
     cells += [np.full_like(cells[0], PAPER[0])] * (-shown % columns)
     rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
     sheet = np.vstack([*rows, _caption(caption, layout, rows[0].shape[1])])
-    done, data = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    # full chroma: a coloured line one pixel wide would fade into grey
+    how = [cv2.IMWRITE_JPEG_QUALITY, 85, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    done, data = cv2.imencode(".jpg", sheet[..., ::-1], how)
     if not done:
         raise ValueError(f"a sheet of {sheet.shape[1]} x {sheet.shape[0]} pixels cannot be encoded as JPEG.")
     return data.tobytes()
