@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from endoeval.protocols.outcome import UNSCORED, MaskOutcome
 from endoeval.protocols.thresholds import THRESHOLDS, best_threshold, dice_at
@@ -79,7 +80,7 @@ def _choose(patches: NDArray[np.float16], truth: NDArray[np.float32], fold: Fold
     solid = truth[held] >= 0.5
     best = (-1.0, DEFAULT_STEPS, 0.5)
     for steps, map_ in zip(STEPS, logits, strict=True):
-        probability = 1.0 / (1.0 + np.exp(-map_))
+        probability = expit(map_)
         threshold = best_threshold(probability, solid)
         value = dice_at(probability, solid, threshold)
         # Among equals the fewest steps.
