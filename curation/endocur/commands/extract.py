@@ -261,12 +261,14 @@ def _account(account: Account, plan: Plan, markers: dict[str, UnitMarker], confi
         allowed = 0
     if failed:
         account.warnings.append(f"{len(failed)} of {len(rows)} inputs failed; {allowed} may")
-    extra = {
+    extra: dict[str, int | str] = {
         "inputs": len(rows),
         "partial": partial,
         "copies": sum(bool(row.copy_of) for row in rows),
         "ignored": len(plan.ignored),
     }
+    if any(marker.kind == "video" and marker.frames for marker in markers.values()):
+        extra = extra | {"sheets": str(config.corpus / "reports" / "sheets")}
     account.finish(_next(config), config_fingerprint(config), extra | {"failures": [vars(row) for row in failed]})
     if len(failed) > allowed:
         raise TooManyFailed(

@@ -18,6 +18,8 @@ from endocur.extract.sampling import Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
+from endocur.report.sheets import contact_sheet
+from endoshards.files import write_atomic
 
 NOT_SAMPLED = "not sampled"
 DAMAGED = "damaged"
@@ -198,4 +200,8 @@ def _view_facts(segment: Segment) -> dict[str, object]:
 
 
 def _sheet(task: VideoTask, found: Probe) -> None:
-    """The sheet a user looks at: probe frames, outline of the view, boxes of overlays."""
+    """The sheets a user looks at, one a segment: probe frames, outline of the view, boxes of overlays."""
+    folder = Corpus(task.root).reports / "sheets"
+    for shape, part in found.segments.items():
+        data = contact_sheet(found.frames[shape], part.layout, caption=f"{task.unit} {part.view_id}")
+        write_atomic(folder / f"{task.unit}.{part.view_id}.jpg", data)
