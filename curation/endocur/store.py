@@ -6,7 +6,7 @@ import os
 import threading
 import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -143,12 +143,12 @@ class FrameReader:
             return file
 
 
-def write_masks(path: Path, masks: Mapping[str, NDArray[np.uint8]]) -> None:
-    """Write `views/<chapter>.npz`: view_id -> uint8 [h, w] of OUTSIDE, TISSUE, OVERLAY. Deterministic bytes."""
+def write_masks(path: Path, masks: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
+    """Write `views/<chapter>.npz`: (view_id, uint8 [h, w] of OUTSIDE, TISSUE, OVERLAY) each. Deterministic bytes."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for view_id in sorted(masks):
+        for view_id, labels in masks:
             buffer = BytesIO()
-            np.lib.format.write_array(buffer, masks[view_id], allow_pickle=False)
+            np.lib.format.write_array(buffer, labels, allow_pickle=False)
             # Time stamps of a fixed year; level 1, since masks are long runs and stills have thousands of them.
             archive.writestr(
                 zipfile.ZipInfo(f"{view_id}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endocur.extract.view import Layout, layout
-from endocur.report.sheets import BLOCK, BOX_COLOUR, CELL_WIDTH, VIEW_COLOUR, contact_sheet, mosaic
+from endocur.extract.sheets import BLOCK, BOX_COLOUR, CELL_WIDTH, VIEW_COLOUR, contact_sheet, mosaic
 
 VIEW = disc(160, 120, 110)
 

@@ -27,7 +27,7 @@ from endocur.extract.inputs import Found, find_inputs, refuse_unsaid_sequence
 from endocur.extract.ledger import Ledger, LedgerRow
 from endocur.extract.patterns import read_patterns
 from endocur.extract.plan import Plan, Task, make_plan, task_inputs
-from endocur.extract.stills import StillsTask, extract_stills
+from endocur.extract.still_unit import StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
 from endocur.identity import Key, open_key
 from endoshards.errors import BadInput, TooManyFailed

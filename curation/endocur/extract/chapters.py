@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from endocur.corpus import Corpus, chapter_files
 from endocur.extract.geometry import Geometry
@@ -51,7 +55,7 @@ class ChapterWriter:
         self._files = chapter_files(corpus, unit, number)
         self._unit, self._number = unit, number
         self._columns: dict[str, list[object]] = {name: [] for name in FRAME_COLUMNS.names}
-        self._masks: dict[str, Stencil] = {}
+        self._masks: dict[str, tuple[tuple[int, ...], bytes]] = {}
         self._scores: list[tuple[str, Scores]] = []
         self._at = 0
         corpus.frames.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,9 @@ class ChapterWriter:
         self._tar.writelines(data)
         for column, value in self._row(name, picture).items():
             self._columns[column].append(value)
-        self._masks.setdefault(picture.view_id, picture.stencil)
+        if picture.view_id not in self._masks:  # packed at once: stills have a view each, thousands a chapter
+            labels = picture.stencil.labels
+            self._masks[picture.view_id] = labels.shape, zlib.compress(labels.tobytes(), 1)
         self._scores.append((name, score_jpeg(picture.jpeg, picture.stencil.tissue)))
         self._at += sum(map(len, data))
 
@@ -96,10 +102,14 @@ class ChapterWriter:
         self._temporary.replace(self._files.frames_tar)
         sync_folder(self._files.frames_tar.parent)
         write_chapter_table(self._files.frames_table, self._columns)
-        write_masks(self._files.views, {view: stencil.labels for view, stencil in self._masks.items()})
+        write_masks(self._files.views, self._unpacked())
         write_scores(self._files.scores, self._scores)
         write_json(self._files.marker, {"frames": self.frames, "fingerprint": fingerprint})
         return self.frames
+
+    def _unpacked(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        for view_id, (shape, packed) in sorted(self._masks.items()):
+            yield view_id, np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
 
     def _row(self, name: str, picture: Picture) -> Mapping[str, object]:
         geometry, shape = picture.geometry, picture.geometry.shape

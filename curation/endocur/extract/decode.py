@@ -20,7 +20,7 @@ from endocur.extract.clock import Clock
 from endocur.extract.colour import colour_of
 from endocur.extract.container import is_truncated
 from endocur.extract.geometry import Shape, sane_sar
-from endocur.extract.planes import Planes
+from endocur.extract.planes import Planes, from_rgb
 from endocur.extract.source import Damage, Frame, Moment, Unreadable
 
 FORMATS = (
@@ -129,6 +129,8 @@ def planes_of(frame: Any) -> Planes:
     name = frame.format.name
     bits = _PLANAR.get(name) or _GREY.get(name)
     if bits is None:
+        if frame.format.is_rgb or frame.format.has_palette:
+            return from_rgb(frame.to_ndarray(format="rgb24"))
         frame = _to_planar(frame)
         name, bits = frame.format.name, 8
     colour = colour_of(int(frame.colorspace), int(frame.color_range), name, frame.height)
@@ -145,11 +147,7 @@ def _samples(plane: Any, bits: int) -> Any:
 
 
 def _to_planar(frame: Any) -> Any:
-    """Palettes, packed and RGB formats as 8-bit planes. RGB becomes full-range BT.601, others keep their codes."""
-    if frame.format.is_rgb or frame.format.has_palette:
-        from av.video.reformatter import ColorRange, Colorspace
-
-        return frame.reformat(format="yuv444p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.JPEG)
+    """Packed and unusual YCbCr formats as 8-bit planes; code values stay what they mean."""
     return frame.reformat(
         format="yuv444p",
         src_colorspace=frame.colorspace,

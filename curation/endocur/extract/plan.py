@@ -10,7 +10,7 @@ from endocur.corpus import STILLS_A_UNIT, Corpus, InputRow
 from endocur.extract.groups import Groups
 from endocur.extract.inputs import Found
 from endocur.extract.ledger import Ledger
-from endocur.extract.stills import StillItem, StillsTask
+from endocur.extract.still_unit import StillItem, StillsTask
 from endocur.extract.unit import VideoTask
 from endocur.identity import ID_DIGITS, Key
 from endoshards.files import fingerprint
@@ -39,7 +39,7 @@ def task_inputs(task: Task) -> tuple[InputRow, ...]:
     """All inputs of a unit."""
     if isinstance(task, VideoTask):
         return task.inputs
-    return tuple(row for item in task.items for row in item.inputs)
+    return tuple(row for item in task.items for row in item.rows)
 
 
 def make_plan(

@@ -1,235 +1,147 @@
-"""Pictures without time: decoded one by one, grouped by folder, size and border, stored as one unit a batch."""
+"""Single pictures: strictly decoded, 8 bits a channel, with the turn that shows them upright."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+import struct
 from dataclasses import dataclass
-from pathlib import Path
 
+import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
-from endocur.configs import ExtractConfig
-from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, write_marker
-from endocur.engine import beat
-from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, finished_chapter
-from endocur.extract.geometry import Shape, upright
-from endocur.extract.planes import encode, from_rgb, mask_planes, stored_planes
-from endocur.extract.segments import PROBE_FRAMES, segment
-from endocur.extract.source import Moment, Unreadable
-from endocur.extract.still_groups import StillOutline, border_outline, still_groups
-from endocur.extract.text import TextDetector
-from endocur.extract.view import Detector, Layout, layout, member_layout, probe_frame, still_layout
+from endocur.extract.geometry import Shape
+from endocur.extract.planes import Planes, from_rgb
+from endocur.extract.source import Unreadable
 
-MAX_PIXELS = 64_000_000
-"""A larger picture is refused before it is decoded: 64 Mpixel are 200 MB as RGB."""
+MAX_PIXELS = 100_000_000
+"""A header that announces more is refused before anything is decoded: a few kilobytes can ask for gigabytes."""
 
-FIRST_OF_MANY = "the first of several pictures in one file"
+_TURNS = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+"""EXIF orientation -> degrees clockwise that show it upright. Mirrored kinds (4, 5, 7; 2) are turned, not mirrored."""
 
-_ORIENTATION = 0x0112
-_TURNS = {1: 0, 3: 180, 6: 90, 8: 270}
-
-
-@dataclass(frozen=True)
-class StillItem:
-    """One still of a batch."""
-
-    path: Path
-    folder_key: str
-    """Equal for stills of one folder; says nothing else."""
-    inputs: tuple[InputRow, ...]
-    """The still and its byte copies; statuses are filled in here."""
-
-
-@dataclass(frozen=True)
-class StillsTask:
-    """What a worker needs to extract one batch of stills."""
-
-    root: Path
-    unit: str
-    fingerprint: str
-    items: tuple[StillItem, ...]
-    """In the order of their ids."""
-    config: ExtractConfig
+_ORIENTATION, _WIDTH, _HEIGHT = 0x0112, 0x0100, 0x0101
 
 
 @dataclass(frozen=True)
 class Still:
-    """A decoded still in its coded orientation."""
+    """One picture."""
 
-    rgb: NDArray[np.uint8]
-    """[h, w, 3]"""
+    planes: Planes
     shape: Shape
-    grey: bool
     note: str = ""
-
-    @property
-    def shown(self) -> NDArray[np.uint8]:
-        """Upright RGB."""
-        return upright(self.rgb, self.shape.rotation)
+    """What was left out, e.g. the later pictures of an animation."""
 
 
-def extract_stills(task: StillsTask) -> UnitMarker:
-    """Extract a batch of stills, write its one chapter and its marker. A bad still is a row with its reason."""
-    corpus = Corpus(task.root)
-    reasons, notes, found = _survey(task.items)
-    good = sorted(found)
-    layouts = {
-        index: group
-        for members in still_groups([found[index] for index in good])
-        if len(members) > 1
-        for group in [_group_layout([task.items[good[member]].path for member in members], task.config)]
-        for index in (good[member] for member in members)
-    }
-    files = chapter_files(corpus, task.unit, 0)
-    if finished_chapter(files.marker, task.fingerprint) is None:
-        detector = TextDetector() if task.config.text_detection else None
-        with ChapterWriter(corpus, task.unit, 0) as writer:
-            for index in good:
-                writer.add(_picture(task, index, layouts.get(index), detector))
-                beat(1)
-            writer.finish(task.fingerprint)
-    marker = _marker(task, good, reasons, notes)
-    write_marker(corpus, marker)
-    return marker
+def read_still(data: bytes) -> Still:
+    """Decode a picture file.
 
+    16 bits a channel are scaled to 8, CMYK and palettes become RGB, alpha is left out, of an animation the first
+    picture is taken.
 
-def read_still(path: Path) -> Still:
-    """Decode one picture; of several in a file the first.
-
-    Returns: 8-bit RGB as coded, and how it is shown (EXIF orientation). Deeper pictures are scaled to 8 bits.
-    Raises: Unreadable with the reason, without names.
+    Args:
+        data: the whole file.
+    Raises: Unreadable with a reason that holds no name.
     """
-    try:
-        # Our own limit is lower than the one Pillow warns of.
-        with (
-            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-            Image.open(path) as image,
-        ):
-            if image.width * image.height > MAX_PIXELS:
-                raise Unreadable(
-                    f"{image.width} x {image.height} pixels; at most {MAX_PIXELS // 10**6} million are read"
-                )
-            note = FIRST_OF_MANY if getattr(image, "n_frames", 1) > 1 else ""
-            orientation = int(image.getexif().get(_ORIENTATION, 1))
-            image.load()
-            grey = image.mode in ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-            rgb = _rgb(image)
-    except Unreadable:
-        raise
-    except Image.DecompressionBombError:
-        raise Unreadable(f"too many pixels; at most {MAX_PIXELS // 10**6} million are read") from None
-    except UnidentifiedImageError:
-        raise Unreadable("no picture that can be decoded") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise Unreadable(f"a damaged picture ({type(error).__name__})") from None
-    if orientation in (
-        2,
-        4,
-        5,
-        7,
-    ):  # mirrored: no rotation shows it upright, so the mirror is part of the coded picture
-        rgb = np.ascontiguousarray(rgb[:, ::-1])
-        orientation = {2: 1, 4: 3, 5: 8, 7: 6}[orientation]
-    height, width = rgb.shape[:2]
-    return Still(rgb, Shape(width, height, _TURNS.get(orientation, 0)), grey, note)
+    width, height = picture_size(data)
+    if width * height > MAX_PIXELS:
+        raise Unreadable(f"{width} x {height} pixels; at most {MAX_PIXELS // 1_000_000} million are read")
+    _refuse_cut(data)
+    rgb = _decode(data)
+    grey = np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 1], rgb[..., 2])
+    shape = Shape(rgb.shape[1], rgb.shape[0], _TURNS.get(orientation(data), 0))
+    note = "first picture of an animation" if _is_animated(data) else ""
+    return Still(from_rgb(rgb, "grey" if grey else "rgb"), shape, note)
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I") or image.mode == "F":
-        deep = np.asarray(image, np.float32)
-        top = 65535.0 if deep.max(initial=0) > 255 else 255.0
-        one = np.clip(np.rint(deep * (255.0 / top)), 0, 255).astype(np.uint8)
-        return np.repeat(one[:, :, None], 3, axis=2)
-    if "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.array(image.convert("RGB"), np.uint8)
-
-
-def _survey(items: Sequence[StillItem]) -> tuple[dict[int, str], dict[int, str], dict[int, StillOutline]]:
-    """Reasons of bad stills, notes on good ones, and the outline of each good one, by index."""
-    reasons: dict[int, str] = {}
-    notes: dict[int, str] = {}
-    found: dict[int, StillOutline] = {}
-    for index, item in enumerate(items):
-        beat()
+def picture_size(data: bytes) -> tuple[int, int]:
+    """(width, height) as the header says, (0, 0) for a format it cannot be read from."""
+    if data.startswith(b"\x89PNG"):
+        return struct.unpack(">II", data[16:24].ljust(8, b"\0"))  # type: ignore[return-value]
+    if data.startswith(b"\xff\xd8"):
         try:
-            still = read_still(item.path)
-            if min(still.shape.width, still.shape.height) < 2:
-                raise Unreadable("a picture of fewer than 2 x 2 pixels")
-        except Unreadable as error:
-            reasons[index] = str(error)
-            continue
-        if still.note:
-            notes[index] = still.note
-        outline = border_outline(probe_frame(still.shown))
-        found[index] = StillOutline(item.folder_key, still.shape.shown, outline)
-    return reasons, notes, found
+            height, width = simplejpeg.decode_jpeg_header(data)[:2]
+        except ValueError:
+            raise Unreadable("a JPEG without a readable header") from None
+        return int(width), int(height)
+    if data.startswith(b"GIF8"):
+        return struct.unpack("<HH", data[6:10].ljust(4, b"\0"))  # type: ignore[return-value]
+    if data.startswith(b"BM"):
+        width, height = struct.unpack("<ii", data[18:26].ljust(8, b"\0"))
+        return abs(width), abs(height)
+    if data.startswith((b"II*\0", b"MM\0*")):
+        tags = _tiff_tags(data)
+        return tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0)
+    if data[12:16] == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return 0, 0
 
 
-def _group_layout(paths: Sequence[Path], config: ExtractConfig) -> Layout:
-    """View and still regions of like stills, from about PROBE_FRAMES of them."""
-    step = max(1, -(-len(paths) // PROBE_FRAMES))
-    detector = TextDetector() if config.text_detection else None
-    frames = list(_probe(paths[::step]))
-    return layout([small for small, _ in frames], size=frames[0][1], detector=detector)
-
-
-def _probe(paths: Iterable[Path]) -> Iterator[tuple[NDArray[np.uint8], tuple[int, int]]]:
-    for path in paths:
-        still = read_still(path)
-        yield probe_frame(still.shown), still.shape.shown
-        beat()
-
-
-def _picture(task: StillsTask, index: int, group: Layout | None, detector: Detector | None) -> Picture:
-    item = task.items[index]
-    still = read_still(item.path)
-    if group is None:
-        found = still_layout(still.shown, detector=detector)
-    elif detector is not None and (group.counts["text_boxes"] or group.counts["still_regions"]):
-        found = member_layout(group, still.shown, detector=detector)
+def orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8; 1 where the file has none."""
+    if data.startswith((b"II*\0", b"MM\0*")):
+        block = data
+    elif data.startswith(b"\xff\xd8"):
+        at = data.find(b"Exif\0\0", 0, 1 << 16)
+        block = data[at + 6 :] if at > 0 else b""
+    elif data.startswith(b"\x89PNG"):
+        at = data.find(b"eXIf", 0, 1 << 16)
+        block = data[at + 4 :] if at > 0 else b""
     else:
-        found = group
-    part = segment(f"s{index:04d}", still.shape, found, task.config.max_side)
-    planes = from_rgb(still.rgb, "grey" if still.grey else "rgb")
-    return Picture(
-        jpeg=encode(mask_planes(stored_planes(planes, part.geometry), part.stencil), task.config.jpeg_quality),
-        source_id=item.inputs[0].id,
-        group_id=item.inputs[0].group,
-        moment=Moment(0),
-        geometry=part.geometry,
-        stencil=part.stencil,
-        view_id=part.view_id,
-        matrix=planes.colour.matrix,
-        full_range=True,
-        colour_assumed=False,
-    )
+        block = b""
+    value = _tiff_tags(block).get(_ORIENTATION, 1)
+    return value if 1 <= value <= 8 else 1
 
 
-def _marker(task: StillsTask, good: Sequence[int], reasons: dict[int, str], notes: dict[int, str]) -> UnitMarker:
-    rows = [
-        InputRow(
-            **{
-                **vars(row),
-                "status": "failed" if index in reasons else "ok",
-                "reason": reasons.get(index, notes.get(index, "")),
-            }
-        )
-        for index, item in enumerate(task.items)
-        for row in item.inputs
-    ]
-    failed = len(reasons)
-    return UnitMarker(
-        name=task.unit,
-        status="ok" if not failed else "partial" if good else "failed",
-        reason=f"{failed} of {len(task.items)} stills failed" if failed else "",
-        kind="stills",
-        chapters=1,
-        frames=len(good),
-        fingerprint=task.fingerprint,
-        inputs=tuple(rows),
-        extras={"seen": len(good), "dropped": {}, "version": EXTRACT_VERSION},
-    )
+def _decode(data: bytes) -> NDArray[np.uint8]:
+    how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    except cv2.error:
+        bgr = None
+    if bgr is None or bgr.size == 0:
+        raise Unreadable("a picture that cannot be decoded")
+    if bgr.shape[0] < 2 or bgr.shape[1] < 2:
+        raise Unreadable("fewer than 2 x 2 pixels")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _refuse_cut(data: bytes) -> None:
+    """Decoders fill what is missing with grey; a cut file is not a good picture."""
+    if data.startswith(b"\xff\xd8"):
+        try:
+            colour = "CMYK" if simplejpeg.decode_jpeg_header(data)[2] == "CMYK" else "GRAY"
+            simplejpeg.decode_jpeg(data, colour, strict=True, min_factor=8)
+        except ValueError as error:
+            if "remature" in str(error):
+                raise Unreadable("a JPEG that was cut off") from None
+    elif data.startswith(b"\x89PNG") and b"IEND" not in data[-64:]:
+        raise Unreadable("a PNG that was cut off")
+
+
+def _is_animated(data: bytes) -> bool:
+    if data.startswith(b"GIF8"):
+        return data.count(b"\x00\x21\xf9\x04") > 1
+    return (data[12:16] == b"VP8X" and bool(data[20] & 2)) or (data.startswith(b"\x89PNG") and b"acTL" in data[:4096])
+
+
+def _tiff_tags(block: bytes) -> dict[int, int]:
+    """Whole-number tags of the first directory of a TIFF structure; empty if it is none."""
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 8:
+        return {}
+    at = struct.unpack(order + "I", block[4:8])[0]
+    if at + 2 > len(block):
+        return {}
+    tags: dict[int, int] = {}
+    for index in range(struct.unpack(order + "H", block[at : at + 2])[0]):
+        entry = block[at + 2 + 12 * index : at + 14 + 12 * index]
+        if len(entry) < 12:
+            break
+        tag, kind = struct.unpack(order + "HH", entry[:4])
+        if kind in (3, 4):
+            tags[tag] = struct.unpack(order + ("H" if kind == 3 else "I"), entry[8 : 10 if kind == 3 else 12])[0]
+    return tags

@@ -16,9 +16,9 @@ from endocur.extract.motion import MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
 from endocur.extract.sampling import Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
+from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
-from endocur.report.sheets import contact_sheet
 from endoshards.files import write_atomic
 
 NOT_SAMPLED = "not sampled"

@@ -1,1 +1,1 @@
-"""What a person looks at: the corpus page, its pictures, the standing of a corpus, the sheets of extract."""
+"""What a person looks at: the corpus page, its pictures, the standing of a corpus."""
