@@ -9,8 +9,8 @@ from drawn_views import disc, recording, text_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endocur.extract.view import Layout, layout
 from endocur.extract.sheets import BLOCK, BOX_COLOUR, CELL_WIDTH, VIEW_COLOUR, contact_sheet, mosaic
+from endocur.extract.view import Layout, layout
 
 VIEW = disc(160, 120, 110)
 
