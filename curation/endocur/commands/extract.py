@@ -1,67 +1,74 @@
-"""`endocur extract`: inputs to a corpus. Reads what there is, plans units, runs them, accounts for each input."""
+"""`endocur extract`: raw videos and stills to stored frames, their tables, masks and scores."""
 
 from __future__ import annotations
 
-import math
 import shlex
-import shutil
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from endocur.account import Account, duration
+from endocur.account import Account
 from endocur.configs import ExtractConfig, worker_count
 from endocur.corpus import (
     Corpus,
-    InputRow,
     UnitMarker,
     corpus_lock,
     open_for_extract,
-    read_marker,
     read_settings,
+    unit_markers,
     write_marker,
 )
 from endocur.engine import Failure, map_units
+from endocur.extract.estimate import estimate
 from endocur.extract.groups import read_groups
+from endocur.extract.identify import Identified, identify, path_bytes
 from endocur.extract.inputs import Found, find_inputs, refuse_unsaid_sequence
-from endocur.extract.ledger import Ledger, LedgerRow
-from endocur.extract.patterns import read_patterns
-from endocur.extract.plan import Plan, Task, make_plan, task_inputs
+from endocur.extract.patterns import Patterns, read_patterns
+from endocur.extract.plan import Plan, allowed_failures, failed_marker, in_part, make_plan
+from endocur.extract.regroup import regroup
 from endocur.extract.still_unit import StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
 from endocur.identity import Key, open_key
+from endocur.private import PrivateFolder, SourceRow
 from endoshards.errors import BadInput, TooManyFailed
-from endoshards.files import remove_temporaries, write_atomic
+from endoshards.files import refuse_source_tree, remove_temporaries
 from endoshards.settings import config_fingerprint, what
 
-ALLOWED_SHARE = 0.01
-BYTES_A_FRAME = 150_000
-"""A stored frame of 960 pixels at quality 92, on the large side."""
+SHOWN_TROUBLES = 12
+"""Failed and partial inputs named on the terminal; the private table has all."""
+
+
+@dataclass
+class Outcome:
+    """What became of this run's inputs."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    rows: list[SourceRow] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    there: int = 0
+    """Units that needed no work."""
+    private_table: Path = Path()
 
 
 def run(config: ExtractConfig) -> None:
-    """Extract the inputs. Raises: TooManyFailed beyond `--allow-failed`; BadInput for what is refused."""
+    """Run the command. Raises: BadInput, BadOption, TooManyFailed."""
+    refuse_source_tree(config.corpus, f"endocur extract … --corpus {config.corpus / 'corpus'}")
     patterns = read_patterns(config.include, config.exclude)
-    found = find_inputs(config.inputs, patterns=patterns, own=(config.corpus,))
-    if not config.stills:
-        refuse_unsaid_sequence(found, config.inputs)
-    part, parts = (int(number) for number in config.part.split("/"))
-    mine = _of_part(found, config.limit, part, parts)
-    if not any(item.kind in ("video", "still", "failed") for item in mine):
-        raise BadInput(
-            f"no video or picture among the {len(found)} files of {_typed(config)}; name a folder that holds some."
-        )
-    groups = read_groups(
-        config.groups, config.group_pattern, [item for item in mine if item.kind in ("video", "still")]
-    )
+    found = _find(config, patterns)
+    wanted = [item for item in found if item.kind != "ignored"]
+    groups = read_groups(config.groups, config.group_pattern, wanted)
     key = open_key(config.key, outside=config.corpus)
     if key.made:
-        sys.stderr.write(
-            f"extract: a key for pseudonyms was made: {key.path}. Keep a backup; ids cannot be made again without it.\n"
+        sys.stdout.write(
+            f"a new key for pseudonyms lies at {key.path}; keep a backup of it in a safe place, outside the corpus: "
+            "without it no frame can be traced to its file.\n"
         )
+    part = int(config.part.partition("/")[0])
+    account = Account("extract", config.corpus / "log")
+    account.warnings += patterns.warnings() + groups.warnings
     with corpus_lock(Corpus(config.corpus), part):
-        account = Account("extract", config.corpus / "log")
-        account.warnings += patterns.warnings() + groups.warnings
         corpus = open_for_extract(
             config.corpus,
             what(config),
@@ -70,213 +77,186 @@ def run(config: ExtractConfig) -> None:
             keep_names=config.keep_names,
             restart=config.restart,
         )
-        _clean(corpus, parts)
-        ledger = Ledger(_private(config, key, corpus), part)
-        with account.bar(sum(item.size for item in mine) / 1e6, "MB hashed") as bar:
-            plan = make_plan(
-                mine,
-                corpus=corpus,
-                config=config,
-                key=key,
-                ledger=ledger,
-                groups=groups,
-                advance=lambda size: bar.advance(size / 1e6),
-            )
-        _say_plan(plan, config)
-        ledger.write(_ledger_rows(mine, plan, {}))
-        _mark_rest(plan, corpus, part)
-        markers = _run_units(plan, corpus, config, account)
-        ledger.write(_ledger_rows(mine, plan, markers))
-        _account(account, plan, markers, config)
+        private = _private(config, key, corpus)
+        _tidy(corpus)
+        mine = [item for item in wanted if in_part(item.size, config.part)]
+        identified = _identify(config, key, private, mine)
+        markers = unit_markers(corpus)
+        plan = make_plan(identified, groups, markers, key, config)
+        account.warnings += plan.warnings
+        _replace_markers(corpus, plan, key, mine)
+        _extract(config, corpus, plan, account, private)
+        ignored = [item for item in found if item.kind == "ignored"] if part == 0 else []
+        outcome = _outcome(corpus, identified, ignored)
+        outcome.there = len(plan.finished)
+        outcome.private_table = private.write(part, _merged(private, outcome.rows))
+        _finish(config, corpus, account, outcome)
 
 
-def _of_part(found: Sequence[Found], limit: int | None, part: int, parts: int) -> list[Found]:
-    """The inputs of this run: the first `limit` that are media, then every `parts`-th of those."""
-    taken, media = [], 0
-    for item in found:
-        if item.kind in ("video", "still"):
-            media += 1
-            if limit is not None and media > limit:
-                continue
-        if item.position % parts == part:
-            taken.append(item)
-    return taken
-
-
-def _typed(config: ExtractConfig) -> str:
-    return " ".join(shlex.quote(str(path)) for path in config.inputs)
-
-
-def _private(config: ExtractConfig, key: Key, corpus: Corpus) -> Path:
-    folder = (config.private or key.path.parent / "private") / str(read_settings(corpus)["corpus_id"])
-    if folder.resolve().is_relative_to(corpus.root.resolve()):
+def _find(config: ExtractConfig, patterns: Patterns) -> list[Found]:
+    """The inputs of this run, ignored ones among them. Raises: BadInput if there is nothing to extract."""
+    own = (config.corpus, *((config.private,) if config.private else ()))
+    found = find_inputs(config.inputs, patterns=patterns, own=own)
+    if not config.stills:
+        refuse_unsaid_sequence(found, config.inputs)
+    if config.limit is not None:
+        taken = [item.position for item in found if item.kind != "ignored"][: config.limit]
+        found = [item for item in found if item.kind == "ignored" or item.position in set(taken)]
+    if all(item.kind == "ignored" for item in found):
         raise BadInput(
-            f"--private {config.private} lies inside the corpus, which must hold no paths; name a folder outside."
+            f"{' '.join(map(str, config.inputs))}: no video and no picture among {len(found)} files; "
+            "give a folder of recordings, files, or a glob in quotes."
         )
-    return folder
+    return found
 
 
-def _clean(corpus: Corpus, parts: int) -> None:
-    """Remove what a kill left; with several parts another job's files would be among it."""
-    if parts == 1:
-        for folder in (
-            corpus.root,
-            corpus.units,
-            corpus.frames,
-            corpus.views,
-            corpus.scores,
-            corpus.reports / "sheets",
-        ):
+def _private(config: ExtractConfig, key: Key, corpus: Corpus) -> PrivateFolder:
+    base = config.private or key.path.parent / "private"
+    return PrivateFolder(base, str(read_settings(corpus)["corpus_id"]), outside=config.corpus)
+
+
+def _tidy(corpus: Corpus) -> None:
+    """Remove what a kill left behind, unless another part is writing beside us."""
+    if len(list(corpus.root.glob("lock-*"))) == 1:
+        for folder in (corpus.units, corpus.frames, corpus.views, corpus.scores):
             remove_temporaries(folder)
 
 
-def _say_plan(plan: Plan, config: ExtractConfig) -> None:
-    videos = [task for task in plan.tasks if isinstance(task, VideoTask)]
-    stills = sum(len(task.items) for task in plan.tasks if isinstance(task, StillsTask))
-    size = sum(task.path.stat().st_size for task in videos if task.path.exists())
-    free, workers = shutil.disk_usage(config.corpus).free, worker_count(config.workers)
-    # Endoscopy is recorded at 2 to 8 Mbit/s: the size alone gives the hours within a factor of two or so.
-    hours = size * 8 / 4e6 / 3600
-    frames = stills + hours * 3600 * (25 if config.all_frames else config.fps)
-    sys.stderr.write(
-        f"extract: {len(videos)} videos ({size / 1e9:.2f} GB), {stills} stills; "
-        f"about {frames * BYTES_A_FRAME / 1e9:.1f} GB to write, {free / 1e9:.0f} GB free; "
-        f"{workers} workers, about {duration(hours * 3600 / 8 / workers + stills * 0.2)}.\n"
-    )
+def _identify(config: ExtractConfig, key: Key, private: PrivateFolder, mine: Sequence[Found]) -> list[Identified]:
+    known = {} if config.rehash else private.read()
+    total = sum(item.size for item in mine)
+    bar = Account("hash", config.corpus / "log").bar(total / 1e6, "MB")
+    with bar as shown:
+        return identify(
+            mine, key, known, workers=worker_count(config.workers), progress=lambda done: shown.advance(done / 1e6)
+        )
 
 
-def _mark_rest(plan: Plan, corpus: Corpus, part: int) -> None:
-    """Markers of what no worker sees: a failed unit an unreadable input, one unit for all that is ignored."""
-    for row in plan.lost:
-        write_marker(corpus, UnitMarker(row.id, "failed", row.reason, "unknown", 0, 0, "", (row,)))
-    name = f"ignored-{part}"
-    if plan.ignored:
-        write_marker(corpus, UnitMarker(name, "ignored", "", "unknown", 0, 0, "", tuple(plan.ignored)))
-    else:
-        (corpus.units / f"{name}.json").unlink(missing_ok=True)
+def _replace_markers(corpus: Corpus, plan: Plan, key: Key, mine: Sequence[Found]) -> None:
+    """Bring markers that need no work up to date: new groups, copies and positions; failures that are no more."""
+    stale = [*plan.stale, *(key.unread_id(item.path) for item in mine)]
+    failed = {marker.name for marker in plan.failed}
+    for name in stale:
+        if name not in failed:
+            (corpus.units / f"{name}.json").unlink(missing_ok=True)
+    for marker in plan.failed:
+        write_marker(corpus, marker)
+    for old, new in plan.finished:
+        if old != new:
+            regroup(corpus, old, new)
+            write_marker(corpus, new)
 
 
-def extract_unit(task: Task) -> UnitMarker:
-    """Run one unit in a worker."""
+def _extract(config: ExtractConfig, corpus: Corpus, plan: Plan, account: Account, private: PrivateFolder) -> None:
+    """Run the workers; every unit ends as a marker. Raises: TooManyFailed at the first failure with --strict."""
+    tasks: list[VideoTask | StillsTask] = [*plan.videos, *plan.stills]
+    if config.strict and plan.failed:
+        raise TooManyFailed(_trouble(plan.failed[0], 0) + " (--strict)")
+    if not tasks:
+        return
+    workers = worker_count(config.workers)
+    stills = sum(len(task.items) for task in plan.stills)
+    guess = estimate([(task.path, task.path.stat().st_size) for task in plan.videos], stills, config, workers)
+    sys.stdout.write(f"{len(plan.videos)} videos and {stills} stills to extract: {guess.line()}\n")
+    sys.stdout.flush()
+    with account.bar(max(guess.frames, 1)) as bar:
+        results = map_units(extract_unit, tasks, workers=workers, timeout_s=config.timeout, progress=bar.advance)
+        for index, result in results:
+            if isinstance(result, Failure):
+                task = tasks[index]
+                result = _record_failure(corpus, task, result, private)
+            if config.strict and result.status == "failed":
+                raise TooManyFailed(_trouble(result, 0) + " (--strict)")
+
+
+def extract_unit(task: VideoTask | StillsTask) -> UnitMarker:
+    """What a worker does with a task."""
     return extract_video(task) if isinstance(task, VideoTask) else extract_stills(task)
 
 
-def _run_units(plan: Plan, corpus: Corpus, config: ExtractConfig, account: Account) -> dict[str, UnitMarker]:
-    """Markers of all units, finished before or now."""
-    markers: dict[str, UnitMarker] = {}
-    todo: list[Task] = []
-    for task in plan.tasks:
-        marker = _finished(corpus, task)
-        if marker is None:
-            todo.append(task)
-        else:
-            markers[task.unit] = marker
-    with account.bar(None, "frames") as bar:
-        done = map_units(
-            extract_unit,
-            todo,
-            workers=worker_count(config.workers),
-            timeout_s=config.timeout,
-            progress=bar.advance,
-        )
-        for count, (index, outcome) in enumerate(done, 1):
-            marker = _failed(todo[index], outcome, corpus) if isinstance(outcome, Failure) else outcome
-            markers[todo[index].unit] = marker
-            bar.advance(0, f"{count} of {len(todo)} units")
-            if config.strict and (marker.status == "failed" or any(row.status == "failed" for row in marker.inputs)):
-                raise TooManyFailed(f"{_first_failure(marker)}; --strict ends here. Without it the other inputs go on.")
-    return markers
-
-
-def _finished(corpus: Corpus, task: Task) -> UnitMarker | None:
-    """The marker of a unit that needs no work; regrouping rewrites its inputs, never its frames."""
-    path = corpus.units / f"{task.unit}.json"
-    if not path.is_file():
-        return None
-    marker = read_marker(path)
-    if marker.fingerprint != task.fingerprint or marker.status == "failed":
-        return None
-    old = {row.id: row for row in marker.inputs}
-    planned = task_inputs(task)
-    if {row.id for row in planned} != old.keys():
-        return None
-    rows = tuple(
-        InputRow(**{**vars(row), "status": old[row.id].status, "reason": old[row.id].reason}) for row in planned
-    )
-    if rows != marker.inputs:
-        marker = UnitMarker(**{**vars(marker), "inputs": rows})
-        write_marker(corpus, marker)
-    return marker
-
-
-def _failed(task: Task, failure: Failure, corpus: Corpus) -> UnitMarker:
+def _record_failure(
+    corpus: Corpus, task: VideoTask | StillsTask, failure: Failure, private: PrivateFolder
+) -> UnitMarker:
     if failure.detail:
-        write_atomic(corpus.log / f"failure-{task.unit}.txt", _without_paths(failure.detail, task))
-    rows = tuple(InputRow(**{**vars(row), "status": "failed", "reason": failure.reason}) for row in task_inputs(task))
+        private.write_detail(task.unit, failure.detail)
     kind = "video" if isinstance(task, VideoTask) else "stills"
-    marker = UnitMarker(task.unit, "failed", failure.reason, kind, 0, 0, task.fingerprint, rows)
+    rows = task.inputs if isinstance(task, VideoTask) else tuple(row for item in task.items for row in item.rows)
+    marker = failed_marker(task.unit, failure.reason, rows, task.fingerprint, kind)
     write_marker(corpus, marker)
     return marker
 
 
-def _without_paths(text: str, task: Task) -> str:
-    """A traceback's last line often names the file; only our own source lines are kept."""
-    return (
-        "".join(line for line in text.splitlines(keepends=True) if line.startswith("  File ")) + f"unit {task.unit}\n"
+def _outcome(corpus: Corpus, identified: Sequence[Identified], ignored: Sequence[Found]) -> Outcome:
+    """Status of each input, from the markers."""
+    outcome = Outcome()
+    markers = {marker.name: marker for marker in unit_markers(corpus)}
+    by_place = {(row.id, row.position): (row, unit) for unit in markers.values() for row in unit.inputs}
+    for one in identified:
+        row, unit = by_place[one.id, one.item.position]
+        outcome.statuses["copy" if row.copy_of and row.status != "failed" else row.status] += 1
+        if row.status != "ok":
+            outcome.troubles.append(_trouble(replace(unit, inputs=(row,)), 0))
+        outcome.rows.append(_source_row(one, row.status, row.reason, unit.name, row.copy_of))
+    for item in ignored:
+        outcome.statuses["ignored"] += 1
+        outcome.rows.append(_source_row(Identified(item, "", ""), "ignored", item.reason, "", ""))
+    return outcome
+
+
+def _source_row(one: Identified, status: str, reason: str, unit: str, copy_of: str) -> SourceRow:
+    item = one.item
+    return SourceRow(
+        path_bytes(item),
+        item.position,
+        one.id,
+        status,
+        reason,
+        unit,
+        copy_of,
+        item.size,
+        item.mtime_ns,
+        item.inode,
+        one.sha256,
     )
 
 
-def _first_failure(marker: UnitMarker) -> str:
-    row = next(row for row in marker.inputs if row.status == "failed")
-    return f"input {row.position} ({row.id}) failed: {row.reason}"
+def _merged(private: PrivateFolder, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:
+    """Rows of this run over those of earlier runs, so that files that were not named this time keep their hash."""
+    yield from (private.read() | {row.path: row for row in rows}).values()
 
 
-def _ledger_rows(found: Sequence[Found], plan: Plan, markers: dict[str, UnitMarker]) -> list[LedgerRow]:
-    by_position: dict[int, tuple[str, InputRow]] = {row.position: ("", row) for row in (*plan.lost, *plan.ignored)}
-    for unit, rows in plan.rows().items():
-        for row in markers[unit].inputs if unit in markers else rows:
-            by_position[row.position] = (unit, row)
-    out = []
-    for item in found:
-        unit, row = by_position[item.position]
-        sha256 = plan.sha256.get(item.position, "")
-        out.append(LedgerRow(item, sha256, row.id, unit, row.status, row.reason, row.copy_of))
-    return out
+def _trouble(marker: UnitMarker, place: int) -> str:
+    row = marker.inputs[place]
+    return f"input {row.position} (id {row.id}) {row.status}: {row.reason or marker.reason}"
 
 
-def _account(account: Account, plan: Plan, markers: dict[str, UnitMarker], config: ExtractConfig) -> None:
-    rows = [row for marker in markers.values() for row in marker.inputs] + plan.lost
-    failed = sorted((row for row in rows if row.status == "failed"), key=lambda row: row.position)
-    for marker in markers.values():
+def _finish(config: ExtractConfig, corpus: Corpus, account: Account, outcome: Outcome) -> None:
+    """Account of the whole corpus, the next command, and the verdict on failures. Raises: TooManyFailed."""
+    markers = unit_markers(corpus)
+    for marker in markers:
         account.seen += int(marker.extras.get("seen", 0))
         account.kept += marker.frames
-        for reason, count in marker.extras.get("dropped", {}).items():
+        for reason, count in dict(marker.extras.get("dropped", {})).items():
             account.drop(reason, count)
-    account.failed = len(failed)
-    partial = sum(row.status == "partial" for row in rows)
-    for row in failed:
-        sys.stderr.write(f"extract: input {row.position} ({row.id}) failed: {row.reason}\n")
-    allowed = max(1, math.floor(len(rows) * (ALLOWED_SHARE if config.allow_failed is None else config.allow_failed)))
-    if config.allow_failed == 0:
-        allowed = 0
-    if failed:
-        account.warnings.append(f"{len(failed)} of {len(rows)} inputs failed; {allowed} may")
-    extra: dict[str, int | str] = {
-        "inputs": len(rows),
-        "partial": partial,
-        "copies": sum(bool(row.copy_of) for row in rows),
-        "ignored": len(plan.ignored),
-    }
-    if any(marker.kind == "video" and marker.frames for marker in markers.values()):
-        extra = extra | {"sheets": str(config.corpus / "reports" / "sheets")}
-    account.finish(_next(config), config_fingerprint(config), extra | {"failures": [vars(row) for row in failed]})
-    if len(failed) > allowed:
+    account.failed = outcome.statuses["failed"]
+    for line in outcome.troubles[:SHOWN_TROUBLES]:
+        sys.stderr.write(line + "\n")
+    if len(outcome.troubles) > SHOWN_TROUBLES:
+        sys.stderr.write(f"… and {len(outcome.troubles) - SHOWN_TROUBLES} more\n")
+    if outcome.troubles:
+        sys.stderr.write(f"which file that is stands in {outcome.private_table}\n")
+    inputs = sum(count for status, count in outcome.statuses.items() if status != "ignored")
+    allowed = allowed_failures(config.allow_failed, inputs)
+    if outcome.statuses["failed"]:
+        account.warnings.append(f"{outcome.statuses['failed']} of {inputs} inputs failed; {allowed} may")
+    where = "" if config.corpus == Path("corpus") else f" --corpus {shlex.quote(str(config.corpus))}"
+    extra = {f"inputs {status}": count for status, count in sorted(outcome.statuses.items())}
+    extra |= {"units already there": outcome.there}
+    fails = outcome.statuses["failed"] > allowed or outcome.statuses["failed"] == inputs
+    following = None if fails else f"endocur filter --min-quality 0.4{where}"
+    account.finish(following, config_fingerprint(config), extra)
+    if fails:
         raise TooManyFailed(
-            f"{len(failed)} of {len(rows)} inputs failed, {allowed} may (--allow-failed). What was extracted is kept; "
-            "mend or exclude the inputs named above and run the same command again."
+            f"{outcome.statuses['failed']} of {inputs} inputs failed, {allowed} may; mend or --exclude them, "
+            "or allow more with --allow-failed SHARE. What was extracted stays."
         )
-
-
-def _next(config: ExtractConfig) -> str:
-    tail = "" if config.corpus == Path("corpus") else f" --corpus {shlex.quote(str(config.corpus))}"
-    return f"endocur filter --min-quality 0.4{tail}"

@@ -69,7 +69,9 @@ def _rows(table: Path) -> dict[str, tuple[int, Said]]:
         file_name, group = (row["file"] or "").strip(), (row["group"] or "").strip()
         if not file_name or not group:
             raise BadInput(f"--groups {table}, line {line}: file or group is empty.")
-        columns = {name: value or "" for name, value in row.items() if name and name not in ("file", "group")}
+        columns = {
+            _text(name): _text(value or "") for name, value in row.items() if name not in (None, "file", "group")
+        }
         key = "/".join(part for part in file_name.replace(os.sep, "/").split("/") if part not in ("", ".", ".."))
         if key in found and found[key][1].group != group:
             raise BadInput(f"--groups {table}: lines {found[key][0]} and {line} give one file two groups.")
@@ -119,6 +121,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     if compiled.groups < 1:
         raise BadOption(f"--group-pattern {pattern!r} has no group; put the part that names the patient in ( ).")
     return compiled
+
+
+def _text(value: str) -> str:
+    """Bytes that are no UTF-8 become question marks; these columns are stored."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _some(numbers: Sequence[int]) -> str:

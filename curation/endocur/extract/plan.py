@@ -1,139 +1,161 @@
-"""From inputs to units of work: ids, groups, byte copies, batches of stills. Reads each file once, to hash it."""
+"""What is to be done: which units the inputs make, which of them are finished, and what their rows should say now.
+
+Pure: inputs, markers and config in, tasks out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from endocur.configs import ExtractConfig
-from endocur.corpus import STILLS_A_UNIT, Corpus, InputRow
+from endocur.corpus import STILLS_A_UNIT, InputRow, UnitMarker
 from endocur.extract.groups import Groups
-from endocur.extract.inputs import Found
-from endocur.extract.ledger import Ledger
+from endocur.extract.identify import Identified
 from endocur.extract.still_unit import StillItem, StillsTask
 from endocur.extract.unit import VideoTask
-from endocur.identity import ID_DIGITS, Key
+from endocur.identity import Key
 from endoshards.files import fingerprint
 from endoshards.settings import config_fingerprint
-
-Task = VideoTask | StillsTask
 
 
 @dataclass
 class Plan:
-    """What there is to do, and what is known already."""
+    """Tasks of this run, and what is already there."""
 
-    tasks: list[Task] = field(default_factory=list)
-    lost: list[InputRow] = field(default_factory=list)
-    """Inputs that failed before any worker saw them."""
-    ignored: list[InputRow] = field(default_factory=list)
-    sha256: dict[int, str] = field(default_factory=dict)
-    """By position."""
-
-    def rows(self) -> dict[str, tuple[InputRow, ...]]:
-        """Inputs by unit, as planned."""
-        return {task.unit: task_inputs(task) for task in self.tasks}
-
-
-def task_inputs(task: Task) -> tuple[InputRow, ...]:
-    """All inputs of a unit."""
-    if isinstance(task, VideoTask):
-        return task.inputs
-    return tuple(row for item in task.items for row in item.rows)
+    videos: list[VideoTask] = field(default_factory=list)
+    stills: list[StillsTask] = field(default_factory=list)
+    failed: list[UnitMarker] = field(default_factory=list)
+    """Inputs that give nothing before a worker sees them."""
+    finished: list[tuple[UnitMarker, UnitMarker]] = field(default_factory=list)
+    """(as it stands, with the rows of this run) for units that need no work."""
+    stale: list[str] = field(default_factory=list)
+    """Names of failed markers that this run replaces by others."""
+    unit_of: dict[str, str] = field(default_factory=dict)
+    """source_id -> unit."""
+    warnings: list[str] = field(default_factory=list)
 
 
 def make_plan(
-    found: Sequence[Found],
-    *,
-    corpus: Corpus,
-    config: ExtractConfig,
-    key: Key,
-    ledger: Ledger,
-    groups: Groups,
-    advance: Callable[[int], None],
+    inputs: Sequence[Identified], groups: Groups, markers: Sequence[UnitMarker], key: Key, config: ExtractConfig
 ) -> Plan:
-    """Hash, name and bundle the inputs of this part.
+    """Sort inputs into units.
 
-    Args:
-        found: in their order.
-        advance: called with the bytes of each file once it is hashed.
+    A video is a unit by its id. Stills not yet in a finished unit are batched by argument, in order of id.
     """
     plan = Plan()
-    videos: dict[str, list[InputRow]] = {}
-    stills: dict[str, list[InputRow]] = {}
-    first: dict[str, Found] = {}
-    for item in found:
-        if item.kind == "ignored":
-            plan.ignored.append(_row(key.unread_id(item.path), item, groups, key, status="ignored", reason=item.reason))
-            continue
-        digest = ""
-        if item.kind != "failed":
-            try:
-                digest = ledger.sha256(item, rehash=config.rehash)
-            except OSError as error:
-                reason = f"cannot be read ({type(error).__name__})"
-                plan.lost.append(_row(key.unread_id(item.path), item, groups, key, status="failed", reason=reason))
-                continue
-        advance(item.size)
-        if item.kind == "failed":
-            plan.lost.append(_row(key.unread_id(item.path), item, groups, key, status="failed", reason=item.reason))
-            continue
-        plan.sha256[item.position] = digest
-        source = key.source_id(digest)
-        row = _row(source, item, groups, key, copy_of=source if source in first else "")
-        first.setdefault(source, item)
-        (videos if item.kind == "video" else stills).setdefault(source, []).append(row)
-    mark = config_fingerprint(config)
-    for source, rows in videos.items():
-        plan.tasks.append(VideoTask(corpus.root, first[source].path, source, mark, _one_group(rows), config))
-    plan.tasks += _still_tasks(stills, first, corpus=corpus, config=config, key=key, mark=mark)
+    sources: dict[str, list[Identified]] = {}
+    for one in inputs:
+        sources.setdefault(one.id, []).append(one)
+    rows = {id_: _rows(copies, groups, key, config, plan.warnings) for id_, copies in sources.items()}
+    done = {marker.name: marker for marker in markers if marker.status != "failed"}
+    done = {name: one for name, one in done.items() if one.fingerprint == unit_fingerprint(config, name)}
+    still_unit = {row.id: one.name for one in done.values() if one.kind == "stills" for row in one.inputs}
+    batches: dict[int, list[StillItem]] = {}
+    touched: dict[str, dict[str, tuple[InputRow, ...]]] = {}
+    for id_, copies in sources.items():
+        first = copies[0]
+        unit = id_ if id_ in done else still_unit.get(id_, "")
+        if unit:
+            touched.setdefault(unit, {})[id_] = rows[id_]
+            plan.unit_of[id_] = unit
+        elif first.reason:
+            plan.failed.append(failed_marker(id_, first.reason, rows[id_], unit_fingerprint(config, id_)))
+            plan.unit_of[id_] = id_
+        elif first.item.kind == "video":
+            plan.videos.append(
+                VideoTask(config.corpus, first.item.path, id_, unit_fingerprint(config, id_), rows[id_], config)
+            )
+            plan.unit_of[id_] = id_
+        else:
+            folder = key.folder_key(str(first.item.path.absolute().parent))
+            batches.setdefault(first.item.argument, []).append(StillItem(first.item.path, folder, rows[id_]))
+    for _, items in sorted(batches.items()):
+        plan.stills += _batches(items, config)
+    plan.unit_of |= {item.rows[0].id: task.unit for task in plan.stills for item in task.items}
+    plan.finished = [(done[unit], _renewed(done[unit], fresh)) for unit, fresh in sorted(touched.items())]
+    planned = set(plan.unit_of)
+    plan.stale = [
+        marker.name
+        for marker in markers
+        if marker.status == "failed" and marker.kind == "stills" and all(row.id in planned for row in marker.inputs)
+    ]
     return plan
 
 
-def _still_tasks(
-    stills: dict[str, list[InputRow]],
-    first: dict[str, Found],
-    *,
-    corpus: Corpus,
-    config: ExtractConfig,
-    key: Key,
-    mark: str,
-) -> list[StillsTask]:
-    """Batches of the stills of each argument, sorted by id and named by the hash of their ids."""
-    by_argument: dict[int, list[str]] = {}
-    for source in stills:
-        by_argument.setdefault(first[source].argument, []).append(source)
-    tasks = []
-    for sources in by_argument.values():
-        for start in range(0, len(sources), STILLS_A_UNIT):
-            batch = sorted(sources)[start : start + STILLS_A_UNIT]
-            items = tuple(
-                StillItem(
-                    first[source].path,
-                    key.folder_key(str(first[source].path.parent.absolute())),
-                    _one_group(stills[source]),
-                )
-                for source in batch
-            )
-            tasks.append(StillsTask(corpus.root, fingerprint(batch)[:ID_DIGITS], mark, items, config))
-    return tasks
+def unit_fingerprint(config: ExtractConfig, unit: str) -> str:
+    """Over config and unit; the version of the code is not in it: old units stay valid."""
+    return fingerprint({"config": config_fingerprint(config), "unit": unit})
 
 
-def _row(
-    source: str, item: Found, groups: Groups, key: Key, *, status: str = "", reason: str = "", copy_of: str = ""
-) -> InputRow:
-    said = groups.of(item)
-    return InputRow(
-        id=source,
-        status=status,
-        reason=reason,
-        copy_of=copy_of,
-        position=item.position,
-        group=key.own_group_id(source) if said.group is None else key.group_id(said.group),
-        extras=dict(said.columns),
+def failed_marker(unit: str, reason: str, rows: Sequence[InputRow], print_: str, kind: str = "video") -> UnitMarker:
+    """The marker of a unit that gave nothing."""
+    failed = tuple(replace(row, status="failed", reason=reason) for row in rows)
+    return UnitMarker(unit, "failed", reason, kind, 0, 0, print_, failed, {"seen": 0, "dropped": {}, "last_us": 0})
+
+
+def in_part(size: int, part: str) -> bool:
+    """Whether an input of so many bytes belongs to part `i/n`: by its size alone, so that byte copies stay together."""
+    index, _, count = part.partition("/")
+    return int(hashlib.sha256(str(size).encode("ascii")).hexdigest()[:8], 16) % int(count) == int(index)
+
+
+def allowed_failures(share: float | None, inputs: int) -> int:
+    """How many of `inputs` may fail: 1 % and at least one if nothing was said."""
+    return max(1, inputs // 100) if share is None else int(share * inputs + 1e-9)
+
+
+def _rows(
+    copies: Sequence[Identified], groups: Groups, key: Key, config: ExtractConfig, warnings: list[str]
+) -> tuple[InputRow, ...]:
+    """Rows of one source: the first is the source, the others are byte copies of it."""
+    said = [groups.of(one.item) for one in copies]
+    words = list(dict.fromkeys(one.group for one in said if one.group is not None))
+    if len(words) > 1:
+        places = ", ".join(str(one.item.position) for one in copies)
+        warnings.append(f"inputs {places} are byte copies in different groups; the group of the first is taken")
+    id_ = copies[0].id
+    group = key.group_id(words[0]) if words else key.own_group_id(id_)
+    columns = next((one.columns for one in said if one.columns), {})
+    return tuple(
+        InputRow(
+            id=id_,
+            status="ok",
+            copy_of=id_ if number else "",
+            position=one.item.position,
+            group=group,
+            extras=({"columns": columns} if columns else {})
+            | ({"name": one.item.path.name} if config.keep_names else {}),
+        )
+        for number, one in enumerate(copies)
     )
 
 
-def _one_group(rows: list[InputRow]) -> tuple[InputRow, ...]:
-    """Copies of one file are one source, so they share the group of the first."""
-    return tuple(InputRow(**{**vars(row), "group": rows[0].group}) for row in rows)
+def _shown(one: Identified) -> str:
+    """The file's name as text; names need not be UTF-8."""
+    return os.fsencode(one.item.path.name).decode("utf-8", "replace")
+
+
+def _batches(items: list[StillItem], config: ExtractConfig) -> list[StillsTask]:
+    items = sorted(items, key=lambda item: item.rows[0].id)
+    tasks = []
+    for start in range(0, len(items), STILLS_A_UNIT):
+        batch = tuple(items[start : start + STILLS_A_UNIT])
+        ids = ",".join(item.rows[0].id for item in batch)
+        unit = f"stills-{hashlib.sha256(ids.encode('ascii')).hexdigest()[:16]}"
+        tasks.append(StillsTask(config.corpus, unit, unit_fingerprint(config, unit), batch, config))
+    return tasks
+
+
+def _renewed(marker: UnitMarker, fresh: Mapping[str, tuple[InputRow, ...]]) -> UnitMarker:
+    """A finished unit's marker with positions, copies and groups of this run; what became of it stays."""
+    old = {row.id: row for row in reversed(marker.inputs)}
+    rows: list[InputRow] = []
+    for id_ in dict.fromkeys(row.id for row in marker.inputs):
+        if id_ in fresh:
+            rows += [replace(row, status=old[id_].status, reason=old[id_].reason) for row in fresh[id_]]
+        else:
+            rows += [row for row in marker.inputs if row.id == id_]
+    return replace(marker, inputs=tuple(rows))

@@ -57,7 +57,7 @@ def read_still(data: bytes) -> Still:
 def picture_size(data: bytes) -> tuple[int, int]:
     """(width, height) as the header says, (0, 0) for a format it cannot be read from."""
     if data.startswith(b"\x89PNG"):
-        return struct.unpack(">II", data[16:24].ljust(8, b"\0"))  # type: ignore[return-value]
+        return struct.unpack(">II", data[16:24].ljust(8, b"\0"))
     if data.startswith(b"\xff\xd8"):
         try:
             height, width = simplejpeg.decode_jpeg_header(data)[:2]
@@ -65,7 +65,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
             raise Unreadable("a JPEG without a readable header") from None
         return int(width), int(height)
     if data.startswith(b"GIF8"):
-        return struct.unpack("<HH", data[6:10].ljust(4, b"\0"))  # type: ignore[return-value]
+        return struct.unpack("<HH", data[6:10].ljust(4, b"\0"))
     if data.startswith(b"BM"):
         width, height = struct.unpack("<ii", data[18:26].ljust(8, b"\0"))
         return abs(width), abs(height)
