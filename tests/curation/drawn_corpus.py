@@ -89,7 +89,7 @@ def add_unit(
         files.frames_tar.parent.mkdir(parents=True, exist_ok=True)
         files.frames_tar.write_bytes(data)
         write_chapter_table(files.frames_table, {key: [row[key] for row in rows] for key in rows[0]})
-        write_masks(files.views, views)
+        write_masks(files.views, views.items())
         write_scores(files.scores, scores)
     marker = UnitMarker(
         name=source,

@@ -48,7 +48,7 @@ _DROWNED_LEVEL = 80
 which this is asked."""
 _CONTRAST_SCALE = 0.042
 _LUMA_FLOOR = 16.0
-_SHARPNESS_SCALE = 0.52
+_SHARPNESS_SCALE = 0.48
 """Scales that put 0.4 where good and faulty frames part; see docs/scores.md."""
 _NEUTRAL_RATIO = 1.7
 _PRIOR = 0.02
