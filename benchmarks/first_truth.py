@@ -78,7 +78,7 @@ def main() -> None:
     for seed in said.seeds[:1] if said.quick else said.seeds:
         truths = compose(home, seed, quick=said.quick, extra=said.compose)
         corpus, sources = curate(home, truths, quick=said.quick)
-        found += [measure(corpus, ruler, truths / name, source) for name, source in sources.items()]
+        found += [measure(corpus, ruler, truths / name, source) for name, source in sorted(sources.items())]
         overlaps += evidence(corpus, ruler, truths, sources)
     finish("first_truth", figures(found, overlaps), said, note=by_video(found) + "\n\n" + by_kind(found))
 
