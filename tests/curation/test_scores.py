@@ -20,6 +20,7 @@ from endocur.quality.table import SCORE_COLUMNS, read_scores, score_table, versi
 from endoshards.errors import BadInput
 
 DISC = disc()
+WIDE = canvas(3, 512, 512)
 SHARP = [look(canvas(seed)) for seed in range(4)]
 
 
@@ -156,7 +157,7 @@ def test_the_gain_of_the_camera_hardly_changes_sharpness_and_contrast() -> None:
 @given(seed=st.integers(0, 2**32 - 1), level=st.integers(0, 255))
 @settings(max_examples=20)
 def test_what_lies_outside_the_view_changes_nothing(seed: int, level: int) -> None:
-    frame, mask = canvas(3, 512, 512), disc(512)
+    frame, mask = WIDE, disc(512)
     other = np.random.default_rng(seed).integers(0, 256, frame.shape, np.uint8) // 2 + np.uint8(level // 2)
     other[mask] = frame[mask]
     assert score_jpeg(jpeg(other), mask) == score_jpeg(jpeg(frame * mask[:, :, None]), mask)
@@ -210,8 +211,9 @@ def test_any_picture_with_any_mask_has_scores_in_range(
 
 def test_the_same_frame_has_the_same_scores_whatever_was_scored_before() -> None:
     first = [scored(frame) for frame in SHARP]
+    whole = canvas(1)
     for side in range(60, 90):  # more masks than are remembered
-        scored(look(canvas(1), side=side), disc(side))
+        scored(look(whole, side=side), disc(side))
     assert [scored(frame) for frame in reversed(SHARP)] == first[::-1]
     turned = np.asfortranarray(DISC)
     assert score_jpeg(jpeg(SHARP[0], DISC), turned) == first[0]
