@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from endocur.extract.view import BRIGHTEST_BORDER
+
 GROUP_MEMBERS = 20
 """Fewer stills than this say too little about what stands still: each then stands alone."""
 GRID = 16
 """The outline is seen on a grid of 16 x 16 cells."""
 ALIKE = 8
 """Cells of 256 in which two outlines of one group may differ: a dark fold at the rim hides a few."""
-DARKEST = 48
-"""Luma of the brightest border that a still alone can be told to have."""
 ABOVE = 12
 """Levels above its border from which a pixel is picture."""
 
@@ -42,7 +42,7 @@ def border_outline(rgb: NDArray[np.uint8]) -> int:
     """
     small = cv2.resize(rgb, (GRID * 4, GRID * 4), interpolation=cv2.INTER_AREA).max(axis=2)
     edge = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
-    dark = edge[edge <= DARKEST]
+    dark = edge[edge <= BRIGHTEST_BORDER]
     level = int(np.argmax(np.bincount(dark))) if len(dark) else 0
     cells = (small > level + ABOVE).reshape(GRID, 4, GRID, 4).mean(axis=(1, 3)) < 0.5
     border = _reached_from_outside(cells)

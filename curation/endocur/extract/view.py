@@ -25,10 +25,10 @@ TRUST = 0.965
 """Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
 EVIDENCE = 0.5
 """Share of the outline that must be a real edge; below, there is no border and the picture fills the frame."""
-DARKEST_TISSUE = 30
-"""Luma up to which a flat stretch along the edge of a single still may be border."""
 STILL_EVIDENCE = 0.6
 """The same for a single still, where dark tissue at the frame's edge looks more like a border."""
+BRIGHTEST_BORDER = 30
+"""Luma up to which a flat stretch along the edge of a single still may be border; in a video it is what never moves."""
 STEP = 4.0
 """Levels a pixel of a real edge: a border 8 levels darker than the picture beside it."""
 
@@ -47,7 +47,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """The lit region of a source, in coded pixels before rotation."""
+    """The lit region of a source, in the pixels and the orientation of the frames it was found in."""
 
     mask: Mask
     """[h, w]: True where the picture is."""
@@ -76,7 +76,7 @@ def probe_frame(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A frame as `layout` wants it: at most PROBE_LINES lines; smaller frames come back unchanged.
 
     Args:
-        rgb: uint8 [H, W, 3] in coded orientation.
+        rgb: uint8 [H, W, 3].
     """
     height, width = rgb.shape[:2]
     if height <= PROBE_LINES:
@@ -94,10 +94,10 @@ def layout(
     """View and overlays of one video (or of one group of like stills).
 
     Args:
-        probe: uint8 [n, h, w, 3] or n frames [h, w, 3], RGB, spread evenly over the whole video, in coded
-            orientation and time order; about 60 of them, reduced by `probe_frame` one by one so that 60 frames
-            of any source stay below 100 MB. n >= 1; one frame is treated as a still.
-        size: (height, width) of the coded frame; the masks have this size. The probe's own size if None.
+        probe: uint8 [n, h, w, 3] or n frames [h, w, 3], RGB, upright, spread evenly over the whole video, in time
+            order; about 60 of them, reduced by `probe_frame` one by one so that 60 frames of any source stay below
+            100 MB. n >= 1; one frame is treated as a still.
+        size: (height, width) of the full frame; the masks have this size. The probe's own size if None.
         detector: asked on at most 8 of the frames; None leaves overlays to the stillness test alone.
     Raises: ValueError for no frame or frames of unequal size.
     """
@@ -155,29 +155,6 @@ def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) 
     return _covered(group.view, burned, group.counts | {"text_boxes": len(quads)})
 
 
-def _at_rim(burned: Mask, view: Mask) -> Mask:
-    """The compact overlays that touch the outline of the view or lie beyond it."""
-    regions = overlays.compact(burned)
-    if view.all() or not regions.any():
-        return np.zeros_like(view)
-    _, labels = cv2.connectedComponents(regions.astype(np.uint8), connectivity=8)
-    outside = np.unique(labels[regions & ~view])
-    return np.asarray(np.isin(labels, outside[outside > 0]))
-
-
-def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
-    overlay = overlays.boxed(burned & view.mask)
-    return Layout(view, overlay.mask, overlay.boxes, counts)
-
-
-def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[list[NDArray[np.float32]]]:
-    """Text boxes of at most TEXT_FRAMES of the frames, from the middle of equal parts of the video."""
-    count = min(TEXT_FRAMES, len(frames))
-    chosen = [(2 * k + 1) * len(frames) // (2 * count) for k in range(count)]
-    quads = [detector.boxes(frames[index]) for index in chosen]
-    return [quads[0] + same_ink(frames[0], quads[0])] if len(frames) == 1 else quads
-
-
 def find_view(found: Moments, *, ignore: Mask | None = None) -> tuple[View, shapes.Outline | None]:
     """The lit region, from statistics over distant moments.
 
@@ -205,6 +182,37 @@ def find_view(found: Moments, *, ignore: Mask | None = None) -> tuple[View, shap
     return View(drawn, shape, box_of(drawn), outline.parameters()), outline
 
 
+def box_of(mask: Mask) -> Box:
+    """Smallest box round the True pixels; the whole picture if there are none."""
+    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(ys):
+        return 0, 0, mask.shape[1], mask.shape[0]
+    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
+
+
+def _at_rim(burned: Mask, view: Mask) -> Mask:
+    """The compact overlays that touch the outline of the view or lie beyond it."""
+    regions = overlays.compact(burned)
+    if view.all() or not regions.any():
+        return np.zeros_like(view)
+    _, labels = cv2.connectedComponents(regions.astype(np.uint8), connectivity=8)
+    outside = np.unique(labels[regions & ~view])
+    return np.asarray(np.isin(labels, outside[outside > 0]))
+
+
+def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
+    overlay = overlays.boxed(burned & view.mask)
+    return Layout(view, overlay.mask, overlay.boxes, counts)
+
+
+def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[list[NDArray[np.float32]]]:
+    """Text boxes of at most TEXT_FRAMES of the frames, from the middle of equal parts of the video."""
+    count = min(TEXT_FRAMES, len(frames))
+    chosen = [(2 * k + 1) * len(frames) // (2 * count) for k in range(count)]
+    quads = [detector.boxes(frames[index]) for index in chosen]
+    return [quads[0] + same_ink(frames[0], quads[0])] if len(frames) == 1 else quads
+
+
 def _evidence(mask: Mask, found: Moments) -> float:
     """Share of the view's outline, inside the frame, where luma really steps: dark tissue fades, a border does not."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -218,12 +226,16 @@ def _evidence(mask: Mask, found: Moments) -> float:
 
 
 def _border(found: Moments) -> tuple[float, float, float] | None:
-    """Luma of the border, the height above it that is no noise, and how far it moves; None if there is no border."""
+    """Luma of the border, the height above it that is no noise, and how far it moves; None if there is no border.
+
+    It is the commonest level among what neither moves nor has texture along the frame's edges, if that is more than
+    three hundredths of them: the corners of a full-frame octagon are about a fifth.
+    """
     ring = np.ones(found.high.shape, bool)
     ring[3:-3, 3:-3] = False
-    still = ring & (found.range <= 8) & (found.edge < 6)
+    still = ring & (found.range <= 8) & (found.edge < 6)  # a noisy border of 3 levels' deviation is within both
     if found.frames == 1:
-        still &= found.median <= DARKEST_TISSUE
+        still &= found.median <= BRIGHTEST_BORDER
     if still.sum() < 0.03 * ring.sum():
         return None
     levels = np.bincount(found.median[still], minlength=256)
@@ -277,7 +289,7 @@ def _half_level(mask: Mask, high: NDArray[np.float32], level: float) -> Mask:
 
 
 def _enlarged(view: View, outline: shapes.Outline | None, height: int, width: int) -> View:
-    """The view at the size of the coded frame: shapes by their numbers, data by interpolation."""
+    """The view at the size of the full frame: shapes by their numbers, data by interpolation."""
     small = view.mask.shape
     if (height, width) == small:
         return view
@@ -287,11 +299,3 @@ def _enlarged(view: View, outline: shapes.Outline | None, height: int, width: in
         return View(mask, view.shape, box_of(mask), scaled.parameters())
     mask = cv2.resize(view.mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5
     return View(mask, view.shape, box_of(mask))
-
-
-def box_of(mask: Mask) -> Box:
-    """Smallest box round the True pixels; the whole picture if there are none."""
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not len(ys):
-        return 0, 0, mask.shape[1], mask.shape[0]
-    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
