@@ -136,17 +136,22 @@ def from_rgb(rgb: U8, matrix: str = "rgb") -> Planes:
 
 
 def _convert(luma: Samples, u: Samples, v: Samples, to: ToJpeg) -> tuple[U8, U8, U8]:
-    """The affine step; `u` and `v` have the size of the result's chroma, which may be half of luma's."""
+    """The affine step; `u` and `v` have the size of the result's chroma: luma's, or half of it both ways."""
     cb = _mix(u, to.cb[0], v, to.cb[1], to.cb[2])
     cr = _mix(u, to.cr[0], v, to.cr[1], to.cr[2])
     if max(abs(to.y[1]), abs(to.y[2])) < 1e-9:
         return _affine(luma, to.y[0], to.y[3]), cb, cr
-    # The chroma part of luma is smooth: made at chroma's size as 8 bits around 128, enlarged, then added.
+    # The chroma part of luma, made at chroma's size as 8 bits around 128, then added to the pixels each sample covers.
     grey = (to.y[1] + to.y[2]) * to.neutral
     part = _mix(u, _FINE * to.y[1], v, _FINE * to.y[2], NEUTRAL - _FINE * grey)
-    if part.shape != luma.shape:
-        part = np.asarray(cv2.resize(part, luma.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
-    return _mix(luma, to.y[0], part, 1 / _FINE, to.y[3] + grey - NEUTRAL / _FINE), cb, cr
+    offset = to.y[3] + grey - NEUTRAL / _FINE
+    if part.shape == luma.shape:
+        return _mix(luma, to.y[0], part, 1 / _FINE, offset), cb, cr
+    wide = np.asarray(cv2.merge((part, part))).reshape(part.shape[0], -1)
+    y = np.empty(luma.shape, np.uint8)
+    for row in (0, 1):
+        cv2.addWeighted(luma[row::2], to.y[0], wide, 1 / _FINE, offset, dst=y[row::2], dtype=cv2.CV_8U)
+    return y, cb, cr
 
 
 def _mix(a: Samples, gain_a: float, b: Samples, gain_b: float, offset: float) -> U8:
