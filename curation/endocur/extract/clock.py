@@ -20,6 +20,7 @@ class Clock:
         """`rate`: frames a second as the file declares it, for what has no time stamps."""
         self._rate = rate
         self._index = -1
+        self._stamped = False
         self._last_raw = 0
         self._last_us = -1
         self._zero_raw = 0
@@ -36,7 +37,8 @@ class Clock:
         self._index += 1
         if pts is None or time_base is None:
             return self._made()
-        if self._index == 0:
+        if not self._stamped:  # frames without a stamp may come first
+            self._stamped, self._zero_us = True, self._last_us + self._frame_us() if self._index else 0
             self._zero_raw = self._last_raw = pts
         step_us = _us(pts - self._last_raw, time_base)
         if step_us < 0 or step_us > LEAP_US:
@@ -51,7 +53,8 @@ class Clock:
         return Moment(us, False, flag)
 
     def _made(self) -> Moment:
-        us = _us(self._index, 1 / self._rate)
+        """Index over rate; in a file that has stamps elsewhere, one frame after the last."""
+        us = self._last_us + self._frame_us() if self._stamped else _us(self._index, 1 / self._rate)
         flag = ""
         if us <= self._last_us:
             us, flag = self._last_us + 1, "equal"

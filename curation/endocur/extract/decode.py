@@ -15,6 +15,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.container.core import Flags
 
 from endocur.extract.clock import Clock
 from endocur.extract.colour import colour_of
@@ -28,6 +29,10 @@ FORMATS = (
     "cavsvideo,vc1,flv,asf,asf_o,ogg,mxf,gxf,dv,nut,rm,wtv,yuv4mpegpipe,lxf,nsv,live_flv,dirac,h263,h261,avs,avs2,avs3"
 )
 """Demuxers a file may choose. Playlists (hls, dash, concat) are not among them: they open other files and addresses."""
+
+WITHOUT_PTS = ("avi",)
+"""Containers that store decoding time only. FFmpeg would make presentation stamps up, wrong ones where frames are
+reordered; the decoding stamps of frames in the order they are shown are right."""
 
 ENOUGH_KEYS = 24
 """Key frames from which the probe needs no others."""
@@ -105,6 +110,8 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise Unreadable(_open_reason(error)) from None
     with container:
+        if container.format.name in WITHOUT_PTS:
+            container.flags &= ~Flags.gen_pts.value
         streams = [stream for stream in container.streams.video if not _is_cover(stream)]
         if not streams:
             raise Unreadable("no video stream")
