@@ -45,6 +45,17 @@ def test_a_frame_at_the_threshold_stays_and_one_below_goes_with_its_evidence() -
     ]
 
 
+def test_beside_a_low_quality_stands_what_is_to_blame() -> None:
+    table = frames(
+        {"quality": 0.3, "exposure": 0.3},
+        {"quality": 0.3, "contrast": 0.3},
+        {"quality": 0.3, "contrast": 0.5, "colour": 0.0},
+        {"quality": 0.3, "sharpness": 0.3, "contrast": 0.9, "colour": 0.1},
+    )
+    blamed = [evidence.partition("weakest: ")[2] for _, _, evidence in decided(table, quality=0.4)]
+    assert blamed == ["exposure 0.30", "contrast 0.30", "colour 0.00", "sharpness 0.30"]
+
+
 def test_the_reason_is_the_lowest_of_the_scores_that_fail() -> None:
     table = frames({"quality": 0.35, "exposure": 0.2, "colour": 0.1})
     assert decided(table, quality=0.4, exposure=0.3) == [(False, "exposure", "exposure 0.20 < 0.30")]

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import simplejpeg
 import xxhash
 from numpy.typing import NDArray
+
+T = TypeVar("T", float, NDArray[np.float32])
 
 VERSION = "1"
 """Raised whenever a score of any frame may change; stands in every row."""
@@ -46,7 +48,7 @@ _DROWNED = (0.3, 0.5)
 _DROWNED_LEVEL = 80
 """Second channel / first at which a pixel is wholly drowned in one colour, and not at all; level of the first from
 which this is asked."""
-_CONTRAST_SCALE = 0.042
+_CONTRAST_SCALE = 0.026
 _LUMA_FLOOR = 16.0
 _SHARPNESS_SCALE = 0.48
 """Scales that put 0.4 where good and faulty frames part; see docs/scores.md."""
@@ -56,8 +58,9 @@ _PRIOR = 0.02
 _BLANK_SPREAD = 6
 """Levels; see `_is_blank`."""
 _GLARE_WEIGHT = 0.2
-_COLOUR_WEIGHT = 0.25
-"""What `specular_free` and `colour` can take off `quality`, as shares of it."""
+"""Share of `quality` that `specular_free` can take off."""
+_COLOUR_WEIGHT = 0.5
+"""Share of `contrast` that a lost colour makes worthless: little structure, all in red, is a red-out."""
 
 
 class Scores(NamedTuple):
@@ -150,8 +153,7 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
     exposure, glare, drowned = _pixel_shares(rgb, luma, where)
     specular_free = max(0.0, 1.0 - glare / _GLARE_SHARE)
     colour = 1.0 - drowned
-    worst = min(sharpness, exposure, contrast)
-    quality = worst * (1 - _GLARE_WEIGHT * (1 - specular_free)) * (1 - _COLOUR_WEIGHT * (1 - colour))
+    quality = min(sharpness, exposure, structure(contrast, colour)) * (1 - _GLARE_WEIGHT * (1 - specular_free))
     return Scores(
         sharpness=_rounded(sharpness),
         exposure=_rounded(exposure),
@@ -161,6 +163,11 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
         quality=_rounded(quality),
         is_blank=False,
     )
+
+
+def structure(contrast: T, colour: T) -> T:
+    """What `quality` takes for contrast: less where the frame is drowned in one colour. Numbers or arrays."""
+    return contrast * (1 - _COLOUR_WEIGHT * (1 - colour))
 
 
 def _rounded(value: float) -> np.float32:

@@ -9,13 +9,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from endocur.configs import SCORE_NAMES
+from endocur.quality.scores import structure
 
 VERSION = "1"
 """Raised when the same scores and thresholds may give other decisions or words."""
 
 BLANK = "blank"
-FAULTS = ("sharpness", "exposure", "contrast")
-"""`quality` is as good as the worst of these (docs/scores.md): it is named beside a quality that fails."""
+FAULTS = ("sharpness", "exposure", "contrast", "colour")
+"""`quality` is as good as the worst of these allows (docs/scores.md): it is named beside a quality that fails."""
 
 
 def decide(frames: pa.Table, thresholds: Mapping[str, float]) -> pa.Table:
@@ -62,8 +63,13 @@ def _weakest(frames: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float32]] 
     """Which of FAULTS is lowest, and its value; None if the table does not have them."""
     if any(name not in frames.column_names for name in FAULTS):
         return None
-    values = np.stack([frames[name].to_numpy() for name in FAULTS], axis=1).reshape(len(frames), len(FAULTS))
-    return values.argmin(axis=1), values.min(axis=1, initial=1.0)
+    sharpness, exposure, contrast, colour = (frames[name].to_numpy() for name in FAULTS)
+    # As quality has it: contrast counts less without colour, and the lower of the two is to blame.
+    judged = np.stack([sharpness, exposure, structure(contrast, colour)], axis=1).reshape(len(frames), 3)
+    fault = judged.argmin(axis=1)
+    fault[(fault == 2) & (colour < contrast)] = 3
+    values = np.stack([sharpness, exposure, contrast, colour], axis=1).reshape(len(frames), 4)
+    return fault, values[np.arange(len(frames)), fault]
 
 
 def _below(name: str, value: float, limit: float) -> str:
