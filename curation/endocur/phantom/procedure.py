@@ -129,11 +129,11 @@ class _Path:
     def __init__(self, generator: np.random.Generator, procedure: Procedure) -> None:
         self._revisit = procedure.revisit
         self._start = generator.uniform(0, 1)
-        self._speed = 3.4 / max(procedure.seconds, 12)
+        self._speed = 6.0 / max(procedure.seconds, 12)
         self._rests = generator.uniform(0.6, 0.95)
         self._beat = 2 * np.pi / max(6.0, procedure.seconds / 3)
         self._sway = [(generator.uniform(0.25, 0.9), generator.uniform(0, 6.3)) for _ in range(6)]
-        self._spread = generator.uniform(45, 75)
+        self._spread = generator.uniform(85, 115)
 
     def at(self, second: float) -> Pose:
         """The pose at a second."""
@@ -144,7 +144,7 @@ class _Path:
         depth = self._start + self._speed * (second - self._rests * np.sin(self._beat * second) / self._beat)
         waves = [np.sin(rate * second + phase) for rate, phase in self._sway]
         aim = (self._spread * (waves[0] + 0.4 * waves[1]), 0.8 * self._spread * (waves[2] + 0.4 * waves[3]))
-        return Pose(float(depth), float(0.5 * waves[4]), (float(aim[0]), float(aim[1])), float(1.0 + 0.07 * waves[5]))
+        return Pose(float(depth), float(1.2 * waves[4]), (float(aim[0]), float(aim[1])), float(1.0 + 0.07 * waves[5]))
 
 
 def _spoil(picture: U8, event: Event | None, second: float) -> U8:
