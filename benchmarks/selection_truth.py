@@ -17,12 +17,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow.compute as pc
+import simplejpeg
 from form import Figure, cannot_run, finish, options, shared, table
 
 from endocur import tables
 from endocur.corpus import Corpus, open_corpus, unit_markers
+from endocur.quality.scores import score_jpeg
 from endocur.select.embeddings import Vectors, embed_corpus
 from endoeval.encoders import duplicate_cosine, load
 
@@ -54,14 +57,15 @@ def main() -> None:
             compose(study, seed, quick=said.quick)
             videos += look(extract(study, "--fps", "4"), study)
         near = near_pairs(Path(folder) / "stills") if not said.quick else np.zeros(0)
+    spoiled, stills = real_stills(step=24 if said.quick else 4)
     drops, rows = drop_rates(videos)
     threshold = duplicate_cosine(ENCODER) or 1.0
-    figures = [*drops, *separation(videos, threshold)]
+    figures = [*drops, spoiled, *separation(videos, threshold)]
     if len(near):
         quartiles = " ".join(f"{value:.2f}" for value in np.quantile(near, (0.25, 0.5, 0.75)))
         note = f"{len(near)} pairs; quartiles of their cosines {quartiles}"
         figures.append(Figure("real_near_pairs_found", share(near >= threshold), unit="share", note=note))
-    finish("selection_truth", figures, said, note=rows + "\n\n" + by_threshold(videos))
+    finish("selection_truth", figures, said, note="\n\n".join([rows, stills, by_threshold(videos)]))
 
 
 def more(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +167,37 @@ def drop_rates(videos: list[Video]) -> tuple[list[Figure], str]:
         Figure("good_dropped_worst_video", worst, unit="share", better="lower"),
     ]
     return figures, "Dropped at --min-quality 0.4:\n\n" + table(["kind", "frames", "dropped"], rows)
+
+
+def real_stills(step: int) -> tuple[Figure, str]:
+    """Every so many-th real picture, as it is and with a fault added: share below 0.4. Sizes are shares of its side."""
+    low: dict[str, list[bool]] = {}
+    for path in sorted(shared("data").glob("pool/*/*.jpg"))[::step]:
+        picture = cv2.imread(str(path))[:, :, ::-1]
+        lit = cv2.morphologyEx((picture.max(2) > 24).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((25, 25), np.uint8)) > 0
+        for name, spoilt in spoil(picture):
+            rgb = np.ascontiguousarray(np.clip(spoilt, 0, 255).astype(np.uint8) * lit[:, :, None])
+            stored = bytes(simplejpeg.encode_jpeg(rgb, quality=92, colorsubsampling="420"))
+            low.setdefault(name, []).append(bool(score_jpeg(stored, lit).quality < np.float32(0.4)))
+    rows = [[name, len(values), f"{np.mean(values):.2f}"] for name, values in low.items()]
+    as_is = Figure("real_stills_dropped", float(np.mean(low["as it is"])), unit="share", better="lower")
+    return as_is, "Real still pictures, dropped at 0.4:\n\n" + table(["picture", "n", "dropped"], rows)
+
+
+def spoil(picture: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    side = min(picture.shape[:2])
+    random = np.random.default_rng(0)
+    yield "as it is", picture
+    for share_of_side in (0.005, 0.01):
+        soft = cv2.GaussianBlur(picture, (0, 0), share_of_side * side).astype(float)
+        yield f"defocus {share_of_side:.1%}", soft + random.normal(0, 1.5, soft.shape)
+    for share_of_side in (0.02, 0.04):
+        length = max(2, round(share_of_side * side))
+        yield f"motion {share_of_side:.0%}", cv2.blur(picture, (length, 1)) + random.normal(0, 1.5, picture.shape)
+    yield "noise of 4 levels", picture + random.normal(0, 4, picture.shape)
+    yield "noise of 8 levels", picture + random.normal(0, 8, picture.shape)
+    yield "a quarter of the light", picture * 0.25
+    yield "twice the light", picture * 2.0
 
 
 def pairs(videos: list[Video]) -> tuple[np.ndarray, np.ndarray]:
