@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -98,6 +100,8 @@ def orientation(data: bytes) -> int:
 
 def _decode(data: bytes) -> NDArray[np.uint8]:
     how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    if data.startswith((b"II*\0", b"MM\0*")):
+        data = _without_turn(data)
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), how)
     except cv2.error:
@@ -122,6 +126,14 @@ def _refuse_cut(data: bytes) -> None:
         raise Unreadable("a PNG that was cut off")
 
 
+def _without_turn(data: bytes) -> bytes:
+    """A TIFF whose orientation says upright: OpenCV turns this format even when told not to."""
+    for tag, _, at in _tiff_entries(data):
+        if tag == _ORIENTATION:
+            return data[:at] + (b"\1\0" if data[:2] == b"II" else b"\0\1") + data[at + 2 :]
+    return data
+
+
 def _is_animated(data: bytes) -> bool:
     if data.startswith(b"GIF8"):
         return data.count(b"\x00\x21\xf9\x04") > 1
@@ -130,18 +142,19 @@ def _is_animated(data: bytes) -> bool:
 
 def _tiff_tags(block: bytes) -> dict[int, int]:
     """Whole-number tags of the first directory of a TIFF structure; empty if it is none."""
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
-    if order is None or len(block) < 8:
-        return {}
-    at = struct.unpack(order + "I", block[4:8])[0]
-    if at + 2 > len(block):
-        return {}
-    tags: dict[int, int] = {}
-    for index in range(struct.unpack(order + "H", block[at : at + 2])[0]):
-        entry = block[at + 2 + 12 * index : at + 14 + 12 * index]
-        if len(entry) < 12:
-            break
-        tag, kind = struct.unpack(order + "HH", entry[:4])
+    return {tag: value for tag, value, _ in _tiff_entries(block)}
+
+
+def _tiff_entries(block: bytes) -> Iterator[tuple[int, int, int]]:
+    """(tag, value, where the value stands) of the whole-number tags of the first directory."""
+    order: Literal["little", "big"] = "little" if block[:2] == b"II" else "big"
+    if block[:2] not in (b"II", b"MM") or len(block) < 8:
+        return
+    at = int.from_bytes(block[4:8], order)
+    for index in range(int.from_bytes(block[at : at + 2], order)):
+        start = at + 2 + 12 * index
+        if start + 12 > len(block):
+            return
+        tag, kind = (int.from_bytes(block[place : place + 2], order) for place in (start, start + 2))
         if kind in (3, 4):
-            tags[tag] = struct.unpack(order + ("H" if kind == 3 else "I"), entry[8 : 10 if kind == 3 else 12])[0]
-    return tags
+            yield tag, int.from_bytes(block[start + 8 : start + (10 if kind == 3 else 12)], order), start + 8
