@@ -164,7 +164,7 @@ def test_a_list_file_holds_a_path_or_glob_a_line_and_unmatched_lines_are_counted
     listed.write_text(f"{videos / 'a.mp4'}\ndeep/er/b.mp4\n\nmiller_hans.mp4\n", encoding="utf-8")
     patterns = read_patterns((), (f"@{listed}",))
     assert [name for name, kind in kinds(videos, patterns).items() if kind == "ignored"] == ["a.mp4", "deep/er/b.mp4"]
-    assert patterns.warnings() == ["--exclude: 1 patterns matched no input (line 4)"]
+    assert patterns.warnings() == ["--exclude: 1 patterns matched no input (line 4 of pattern 1)"]
     with pytest.raises(BadInput, match="cannot be read"):
         read_patterns((), ("@/no/such/list",))
 

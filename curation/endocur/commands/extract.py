@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -80,7 +80,9 @@ def run(config: ExtractConfig) -> None:
         private = _private(config, key, corpus)
         _tidy(corpus)
         mine = [item for item in wanted if in_part(item.size, config.part)]
-        identified = _identify(config, key, private, mine)
+        known = private.read()
+        identified = _identify(config, key, known, mine)
+        _forget_failures(corpus, known, identified, [item for item in found if item.kind == "ignored"])
         markers = unit_markers(corpus)
         plan = make_plan(identified, groups, markers, key, config)
         account.warnings += plan.warnings
@@ -118,18 +120,33 @@ def _private(config: ExtractConfig, key: Key, corpus: Corpus) -> PrivateFolder:
 def _tidy(corpus: Corpus) -> None:
     """Remove what a kill left behind, unless another part is writing beside us."""
     if len(list(corpus.root.glob("lock-*"))) == 1:
-        for folder in (corpus.units, corpus.frames, corpus.views, corpus.scores):
+        sheets = corpus.reports / "sheets"
+        for folder in (corpus.root, corpus.units, corpus.frames, corpus.views, corpus.scores, sheets, corpus.log):
             remove_temporaries(folder)
 
 
-def _identify(config: ExtractConfig, key: Key, private: PrivateFolder, mine: Sequence[Found]) -> list[Identified]:
-    known = {} if config.rehash else private.read()
+def _identify(
+    config: ExtractConfig, key: Key, known: Mapping[bytes, SourceRow], mine: Sequence[Found]
+) -> list[Identified]:
+    known = {} if config.rehash else known
     total = sum(item.size for item in mine)
     bar = Account("hash", config.corpus / "log").bar(total / 1e6, "MB")
     with bar as shown:
         return identify(
             mine, key, known, workers=worker_count(config.workers), progress=lambda done: shown.advance(done / 1e6)
         )
+
+
+def _forget_failures(
+    corpus: Corpus, known: Mapping[bytes, SourceRow], identified: Sequence[Identified], ignored: Sequence[Found]
+) -> None:
+    """Remove the marker of a file that failed and has been mended or excluded since; of what is gone it stays."""
+    now = {path_bytes(one.item): one.id for one in identified} | {path_bytes(item): "" for item in ignored}
+    still_there = {now.get(path, row.source_id) for path, row in known.items()} | {one.id for one in identified}
+    for path, id_ in now.items():
+        row = known.get(path)
+        if row is not None and row.status == "failed" and row.source_id not in (id_, *still_there):
+            (corpus.units / f"{row.source_id}.json").unlink(missing_ok=True)
 
 
 def _replace_markers(corpus: Corpus, plan: Plan, key: Key, mine: Sequence[Found]) -> None:

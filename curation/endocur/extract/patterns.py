@@ -32,7 +32,7 @@ class PatternList:
     def unused(self) -> list[str]:
         """Where patterns stand that matched nothing."""
         said = [*self.literals.values(), *(where for _, where in self.globs)]
-        return [where for where in said if where not in self.used]
+        return [where for where in dict.fromkeys(said) if where not in self.used]
 
     def __bool__(self) -> bool:
         return bool(self.literals or self.globs)
@@ -77,7 +77,7 @@ def _read(texts: Sequence[str], option: str) -> PatternList:
             raise BadInput(f"{option} {text}: the list cannot be read ({type(error).__name__}).") from None
         for line_number, line in enumerate(lines, 1):
             if line.strip():
-                _add(patterns, line, f"line {line_number}")
+                _add(patterns, line, f"line {line_number} of pattern {number}")
     return patterns
 
 
