@@ -6,6 +6,7 @@ must answer at once. A stage keeps its ground in its account; where the ground h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,11 +28,16 @@ def ground(corpus: Corpus, stage: str) -> dict[str, Any]:
         corpus: any corpus.
         stage: one of DECIDING, or any other word for what comes after all of them (shard, report).
     """
-    return ground_of(unit_markers(corpus), read_accounts(corpus), stage)
+    now = ground_of(unit_markers(corpus), read_accounts(corpus), stage)
+    if now["scores"] is None:  # never scored anew: the scores are those of extract, of this version
+        from endocur.quality.scores import VERSION
+
+        now["scores"] = VERSION
+    return now
 
 
 def ground_of(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str, Any]], stage: str) -> dict[str, Any]:
-    """The same from what was read already."""
+    """The same from what was read already, without a library; scores are None where `score` never ran."""
     before = DECIDING[: DECIDING.index(stage)] if stage in DECIDING else DECIDING
     units = [
         [marker.name, marker.fingerprint, marker.frames, sorted({(row.id, row.group) for row in marker.inputs})]
@@ -49,8 +55,15 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two grounds, as a phrase; empty if nothing does."""
     if then.get("frames") != now["frames"]:
         return "frames or groups changed since"
-    if then.get("scores") != now["scores"]:
+    if now["scores"] not in (None, then.get("scores")):
         return "frames were scored again since"
     before, after = then.get("before", {}), now["before"]
     other = [name for name in DECIDING if before.get(name) != after.get(name)]
     return f"{' and '.join(other)} changed since" if other else ""
+
+
+def inputs_by_status(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Status -> inputs; byte copies are counted apart, and ignored ones, which have no marker, from the account."""
+    counts = Counter("copy" if row.copy_of else row.status for marker in markers for row in marker.inputs)
+    counts["ignored"] += int(accounts.get("extract", {}).get("extra", {}).get("inputs ignored", 0))
+    return dict(sorted((+counts).items()))

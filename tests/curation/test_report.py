@@ -6,11 +6,11 @@ import json
 import re
 from pathlib import Path
 
-import drawn_corpus
+import known_corpus
 import pyarrow as pa
 import pytest
 from corpus_maker import endocur
-from drawn_corpus import frame, source
+from known_corpus import frame, source
 
 from endocur import tables
 from endocur.commands import report
@@ -25,9 +25,9 @@ SETTINGS = {"thresholds": {"quality": 0.25}}
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
-    corpus = drawn_corpus.write_corpus(tmp_path / "corpus")
-    drawn_corpus.decide(corpus, "filter", BAD, **SETTINGS)
-    drawn_corpus.decide(corpus, "dedup", COPIES, threshold=0.95)
+    corpus = known_corpus.write_corpus(tmp_path / "corpus")
+    known_corpus.decide(corpus, "filter", BAD, **SETTINGS)
+    known_corpus.decide(corpus, "dedup", COPIES, threshold=0.95)
     return corpus
 
 
@@ -94,16 +94,16 @@ def test_galleries_show_frames_of_their_fate_and_pairs_their_evidence(corpus: Co
 
 @pytest.mark.parametrize("stage", ["privacy", "withdraw"])
 def test_frames_dropped_for_privacy_or_withdrawn_are_never_shown(tmp_path: Path, stage: str) -> None:
-    corpus = drawn_corpus.write_corpus(tmp_path / "corpus", videos=2)
+    corpus = known_corpus.write_corpus(tmp_path / "corpus", videos=2)
     secret = {frame(0, second): ("face", "") for second in range(20)}
     if stage == "privacy":
-        drawn_corpus.decide(corpus, "privacy", secret)
+        known_corpus.decide(corpus, "privacy", secret)
     # Filter drops some of them as well, and names one as evidence: that must not bring them back.
     low = {frame(video, second): ("quality", "") for video in (0, 1) for second in range(5)}
-    drawn_corpus.decide(corpus, "filter", low, **SETTINGS)
-    drawn_corpus.decide(corpus, "dedup", {frame(1, 19): ("duplicate", f"{frame(0, 19)} 0.99")}, threshold=0.95)
+    known_corpus.decide(corpus, "filter", low, **SETTINGS)
+    known_corpus.decide(corpus, "dedup", {frame(1, 19): ("duplicate", f"{frame(0, 19)} 0.99")}, threshold=0.95)
     if stage == "withdraw":
-        drawn_corpus.decide(corpus, "withdraw", secret)
+        known_corpus.decide(corpus, "withdraw", secret)
         # Decisions of withdraw name every frame, those that were dropped before it came too.
         rows = [{"frame_id": name, "keep": False, "reason": "consent", "evidence": ""} for name in sorted(secret)]
         table = pa.Table.from_pylist(rows, schema=tables.DECISION_COLUMNS)
@@ -125,13 +125,13 @@ def test_the_same_corpus_gives_the_same_bytes(corpus: Corpus) -> None:
 
 
 def test_a_corpus_in_which_every_input_failed_still_says_why(tmp_path: Path) -> None:
-    corpus = drawn_corpus.write_corpus(tmp_path / "corpus", videos=0)
+    corpus = known_corpus.write_corpus(tmp_path / "corpus", videos=0)
     page = page_of(corpus)
     assert "no frame can be decoded" in page and "0 seen = 0 kept + 0 dropped." in page
 
 
 def test_a_corpus_without_decisions_is_all_kept(tmp_path: Path) -> None:
-    corpus = drawn_corpus.write_corpus(tmp_path / "corpus", videos=1)
+    corpus = known_corpus.write_corpus(tmp_path / "corpus", videos=1)
     assert "20 seen = 20 kept + 0 dropped." in page_of(corpus)
 
 
@@ -156,7 +156,7 @@ def test_the_process_writes_the_page_into_the_corpus_and_accounts_for_all(corpus
 
 
 def test_a_stale_decision_is_refused_with_the_line_that_mends_it(corpus: Corpus) -> None:
-    drawn_corpus.decide(corpus, "filter", {}, thresholds={"quality": 0.0})
+    known_corpus.decide(corpus, "filter", {}, thresholds={"quality": 0.0})
     done = endocur(corpus.root.parent, "report", check=False)
     assert done.returncode == 3
     assert "endocur dedup" in done.stderr and done.stderr.count("\n") == 1

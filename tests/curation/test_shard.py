@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import cv2
-import drawn_corpus
+import known_corpus
 import numpy as np
 import pytest
 import simplejpeg
 from corpus_maker import endocur, environment
-from drawn_corpus import frame
+from known_corpus import frame
 
 from endocur.corpus import Corpus
 from endoshards.files import Lock
@@ -31,9 +31,9 @@ COPIES = {frame(video, 19): ("duplicate", frame(video, 18)) for video in range(3
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """A folder with a decided corpus: 60 frames, 15 of low quality, 3 near copies."""
-    corpus = drawn_corpus.write_corpus(tmp_path / "corpus")
-    drawn_corpus.decide(corpus, "filter", BAD, min_quality=0.25)
-    drawn_corpus.decide(corpus, "dedup", COPIES, encoder="builtin:descriptor", threshold=0.95)
+    corpus = known_corpus.write_corpus(tmp_path / "corpus")
+    known_corpus.decide(corpus, "filter", BAD, min_quality=0.25)
+    known_corpus.decide(corpus, "dedup", COPIES, encoder="builtin:descriptor", threshold=0.95)
     return tmp_path
 
 
@@ -95,7 +95,7 @@ def test_native_size_keeps_every_stored_byte(study: Path) -> None:
     endocur(study, "shard", "--native-size")
     for key, members in samples(study / "shards").items():
         video, second = int(key[:16], 16) - 0xA1, int(key[17:]) // 1_000_000
-        assert members["jpg"] == drawn_corpus.picture(video, second)
+        assert members["jpg"] == known_corpus.picture(video, second)
 
 
 def test_a_size_above_the_stored_one_enlarges_nothing(study: Path) -> None:
@@ -133,13 +133,13 @@ def test_workers_do_not_change_a_byte_and_the_same_line_again_does_nothing(study
 
 
 def test_without_any_decision_every_frame_is_kept(tmp_path: Path) -> None:
-    drawn_corpus.write_corpus(tmp_path / "corpus", videos=1, seconds=4)
+    known_corpus.write_corpus(tmp_path / "corpus", videos=1, seconds=4)
     endocur(tmp_path, "shard")
     assert open_set(tmp_path / "shards").total == 4
 
 
 def test_a_stale_decision_is_refused_with_the_line_that_mends_it(study: Path) -> None:
-    drawn_corpus.decide(Corpus(study / "corpus"), "filter", {}, min_quality=0.0)
+    known_corpus.decide(Corpus(study / "corpus"), "filter", {}, min_quality=0.0)
     done = endocur(study, "shard", check=False)
     assert done.returncode == 3
     assert "endocur dedup" in done.stderr and done.stderr.count("\n") == 1
@@ -148,8 +148,8 @@ def test_a_stale_decision_is_refused_with_the_line_that_mends_it(study: Path) ->
 
 def test_nothing_kept_is_refused_with_what_dropped_it(study: Path) -> None:
     every = {frame(video, second): ("quality", "") for video in range(3) for second in range(20)}
-    drawn_corpus.decide(Corpus(study / "corpus"), "filter", every, min_quality=1.0)
-    drawn_corpus.decide(Corpus(study / "corpus"), "dedup", {})
+    known_corpus.decide(Corpus(study / "corpus"), "filter", every, min_quality=1.0)
+    known_corpus.decide(Corpus(study / "corpus"), "dedup", {})
     done = endocur(study, "shard", check=False)
     assert done.returncode == 3
     assert done.stderr == (
@@ -170,7 +170,7 @@ def test_the_project_s_own_source_is_no_place_for_shards(study: Path) -> None:
 
 def test_shards_of_another_corpus_are_never_touched(study: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
-    corpus = drawn_corpus.write_corpus(other / "corpus", videos=1, seconds=4)
+    corpus = known_corpus.write_corpus(other / "corpus", videos=1, seconds=4)
     corpus.toml.write_text(corpus.toml.read_text().replace("3f2a91c07bd4", "aaaaaaaaaaaa"))
     endocur(other, "shard", "--out", str(study / "shards"))
     before = contents(study / "shards")
@@ -197,10 +197,10 @@ def test_older_shards_of_this_corpus_are_written_anew(study: Path) -> None:
 def test_new_groups_change_the_shards_and_no_picture(study: Path) -> None:
     endocur(study, "shard")
     before = samples(study / "shards")
-    marker = study / f"corpus/units/{drawn_corpus.source(0)}.json"
+    marker = study / f"corpus/units/{known_corpus.source(0)}.json"
     marker.write_text(marker.read_text().replace("00000000000000f0", "0000000000000099"))
-    drawn_corpus.decide(Corpus(study / "corpus"), "filter", BAD, min_quality=0.25)
-    drawn_corpus.decide(Corpus(study / "corpus"), "dedup", COPIES, encoder="builtin:descriptor", threshold=0.95)
+    known_corpus.decide(Corpus(study / "corpus"), "filter", BAD, min_quality=0.25)
+    known_corpus.decide(Corpus(study / "corpus"), "dedup", COPIES, encoder="builtin:descriptor", threshold=0.95)
     endocur(study, "shard")
     after = samples(study / "shards")
     assert {key: members["jpg"] for key, members in before.items()} == {key: m["jpg"] for key, m in after.items()}
@@ -215,7 +215,7 @@ def test_a_second_command_on_the_corpus_waits_outside(study: Path) -> None:
 
 
 def test_a_damaged_corpus_is_refused_by_name_and_leaves_no_finished_set(study: Path) -> None:
-    tar = study / f"corpus/frames/{drawn_corpus.source(1)}.000.tar"
+    tar = study / f"corpus/frames/{known_corpus.source(1)}.000.tar"
     tar.write_bytes(tar.read_bytes()[:20_000])
     done = endocur(study, "shard", check=False)
     assert done.returncode == 3

@@ -14,6 +14,7 @@ from endocur.account import Account
 from endocur.commands.status import lines
 from endocur.corpus import Corpus, InputRow, UnitMarker, write_marker
 from endocur.ground import DECIDING, GROUND, ground
+from endocur.quality.scores import VERSION
 from endocur.report.standing import StageStanding, Standing, standing
 from endocur.tables import STAGES
 from endoshards.files import Lock, write_atomic
@@ -72,6 +73,12 @@ def test_after_extract_comes_filter(corpus: Corpus) -> None:
     assert (found.frames, found.units, found.videos, found.inputs) == (40, 1, 1, {"ok": 1})
 
 
+def test_inputs_that_were_left_out_are_counted_from_the_account(corpus: Corpus) -> None:
+    write_marker(corpus, MARKER)
+    account(corpus, "extract", 40, **{"inputs ignored": 3, "inputs ok": 1})
+    assert standing(corpus).inputs == {"ignored": 3, "ok": 1}
+
+
 def test_the_whole_road_done_names_what_shard_named(corpus: Corpus) -> None:
     walk(corpus)
     found = standing(corpus)
@@ -123,7 +130,7 @@ def test_a_failed_input_that_comes_later_changes_no_decision(corpus: Corpus) -> 
 
 def test_new_scores_make_decisions_stale(corpus: Corpus) -> None:
     walk(corpus)
-    account(corpus, "score", 40, score_version="2")
+    account(corpus, "score", 40, score_version="a later one")
     found = standing(corpus)
     assert states(found)["filter"] == "stale" and found.stages[1].why == "frames were scored again since"
 
@@ -138,6 +145,12 @@ def test_a_stale_stage_is_to_be_repeated_as_it_was_typed(corpus: Corpus) -> None
     assert standing(corpus).next == "endocur filter --min-quality 0.3 --min sharpness=0.2 --min colour=0.1"
     account(corpus, "filter", 80, 10, config=config)
     assert standing(corpus).next == "endocur dedup"
+
+
+def test_the_same_scores_again_leave_decisions_as_they_are(corpus: Corpus) -> None:
+    walk(corpus)
+    account(corpus, "score", 40, score_version=VERSION)
+    assert states(standing(corpus))["filter"] == "done"
 
 
 def test_shards_are_to_be_written_again_as_they_were(corpus: Corpus) -> None:

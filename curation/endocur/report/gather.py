@@ -17,6 +17,7 @@ from endocur import tables
 from endocur.account import read_accounts
 from endocur.configs import SCORE_NAMES
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
+from endocur.ground import inputs_by_status
 from endocur.report.corpus_page import fate_label
 from endocur.report.facts import Facts, Failure, Gallery, Pair, Picture, Score, Stage
 from endocur.report.pictures import by_lot, thumbnail
@@ -57,7 +58,7 @@ def gather(corpus: Corpus, gallery: int, *, share: bool) -> Facts:
     lengths = video_lengths(frames)
     facts = Facts(
         corpus_id=str(read_settings(corpus)["corpus_id"]),
-        inputs=inputs_by_status(markers),
+        inputs=inputs_by_status(markers, read_accounts(corpus)),
         sources=pc.count_distinct(frames["source_id"]).as_py(),
         groups=pc.count_distinct(frames["group_id"]).as_py(),
         video_seconds=sum(lengths.get(marker.name, 0.0) for marker in videos),
@@ -118,11 +119,6 @@ def video_lengths(frames: pa.Table) -> dict[str, float]:
     """Unit -> presentation time of its last frame in seconds."""
     last = frames.group_by("unit").aggregate([("pts_us", "max")])
     return {row["unit"]: row["pts_us_max"] / 1e6 for row in last.to_pylist()}
-
-
-def inputs_by_status(markers: Iterable[UnitMarker]) -> dict[str, int]:
-    """Status -> inputs; byte copies are counted apart."""
-    return dict(Counter("copy" if row.copy_of else row.status for marker in markers for row in marker.inputs))
 
 
 def failures(markers: Iterable[UnitMarker]) -> list[Failure]:

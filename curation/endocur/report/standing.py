@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Literal
 from endocur.account import read_accounts
 from endocur.configs import DedupConfig, FilterConfig, ShardConfig
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
-from endocur.ground import DECIDING, GROUND, changed, ground_of
+from endocur.ground import DECIDING, GROUND, changed, ground_of, inputs_by_status
 from endocur.select.wording import with_corpus
 from endoshards.files import process_start
 
@@ -78,9 +77,7 @@ def standing(corpus: Corpus) -> Standing:
         units=len(markers),
         videos=sum(marker.kind == "video" for marker in markers),
         frames=sum(marker.frames for marker in markers),
-        inputs=dict(
-            sorted(Counter("copy" if row.copy_of else row.status for m in markers for row in m.inputs).items())
-        ),
+        inputs=inputs_by_status(markers, accounts),
         in_use=_in_use(corpus),
         stages=stages,
         next=_next(corpus, stages, accounts),
