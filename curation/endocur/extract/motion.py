@@ -18,6 +18,9 @@ from endocur.extract.planes import Planes
 CELLS = 128
 """Cells along the longer side of the view, at most."""
 
+MIN_CELL = 4
+"""Pixels of a cell's side in small pictures: fewer would not average codec noise out."""
+
 STILL_LEVELS = 1.0
 """A cell that changed by less stands still."""
 
@@ -71,11 +74,11 @@ class MotionMeter:
         return Motion(float(change.mean()) / 255.0, float(still), bool(frozen))
 
     def _set_cells(self, width: int, height: int) -> None:
-        self._side = max(1, -(-max(width, height) // CELLS))
+        self._side = max(MIN_CELL, -(-max(width, height) // CELLS))
         self._size = max(1, width // self._side), -(-height // self._side)
 
     def _cells(self, plane: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.float32]:
         """Means over one row of each square cell: as telling as the whole cell, and eight times cheaper."""
-        across = max(self._side, plane.shape[1] // self._side * self._side)
+        across = plane.shape[1] // self._side * self._side or plane.shape[1]
         rows = plane[:: self._side, :across].astype(np.float32)
         return cv2.resize(rows, self._size, interpolation=cv2.INTER_AREA)
