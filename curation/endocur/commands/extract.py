@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def _extract(config: ExtractConfig, corpus: Corpus, plan: Plan, account: Account
         return
     workers = worker_count(config.workers)
     stills = sum(len(task.items) for task in plan.stills)
-    guess = estimate([(task.path, task.path.stat().st_size) for task in plan.videos], stills, config, workers)
+    guess = estimate(list(_sizes(plan.videos)), stills, config, workers)
     sys.stdout.write(f"{len(plan.videos)} videos and {stills} stills to extract: {guess.line()}\n")
     sys.stdout.flush()
     with account.bar(max(guess.frames, 1)) as bar:
@@ -184,6 +185,12 @@ def _extract(config: ExtractConfig, corpus: Corpus, plan: Plan, account: Account
                 result = _record_failure(corpus, task, result, private)
             if config.strict and result.status == "failed":
                 raise TooManyFailed(_trouble(result, 0) + " (--strict)")
+
+
+def _sizes(tasks: Sequence[VideoTask]) -> Iterator[tuple[Path, int]]:
+    for task in tasks:
+        with suppress(OSError):  # a file that is gone by now is its worker's to report
+            yield task.path, task.path.stat().st_size
 
 
 def extract_unit(task: VideoTask | StillsTask) -> UnitMarker:
