@@ -92,6 +92,12 @@ def test_galleries_show_frames_of_their_fate_and_pairs_their_evidence(corpus: Co
         assert pair.cosine == 0.9712
 
 
+def test_what_the_threshold_would_take_next_is_shown_lowest_first(corpus: Corpus) -> None:
+    about = gather(corpus, 6, share=False)
+    assert [picture.frame_id for picture in about.just_kept] == [frame(video, 5) for video in range(3)]
+    assert "Just kept: lowest quality first" in page_of(corpus)
+
+
 @pytest.mark.parametrize("stage", ["privacy", "withdraw"])
 def test_frames_dropped_for_privacy_or_withdrawn_are_never_shown(tmp_path: Path, stage: str) -> None:
     corpus = known_corpus.write_corpus(tmp_path / "corpus", videos=2)

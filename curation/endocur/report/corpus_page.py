@@ -136,7 +136,12 @@ def _timeline(about: Facts, share: bool) -> str:
 def _pictures(about: Facts) -> list[Section]:
     kept = [item for item in about.galleries if item.fate == "kept"]
     dropped = [item for item in about.galleries if item.fate != "kept"]
-    sections = [Section("Kept frames", "".join(_gallery(item) for item in kept))]
+    shown = "".join(_gallery(item) for item in kept)
+    if about.just_kept:
+        shown += _heading("Just kept: lowest quality first") + gallery(
+            (_image(one), one.caption) for one in about.just_kept
+        )
+    sections = [Section("Kept frames", shown)]
     sections.append(Section("Dropped frames", "".join(_heading(item.fate) + _gallery(item) for item in dropped)))
     sections.append(Section("Near copies", _pairs(about.pairs, about.pair_count)))
     return sections

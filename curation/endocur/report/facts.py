@@ -93,6 +93,8 @@ class Facts:
     settings: Mapping[str, Mapping[str, object]]
     """Stage -> its settings in force."""
     galleries: Sequence[Gallery] = field(default=())
+    just_kept: Sequence[Picture] = field(default=())
+    """The kept frames of lowest quality, lowest first: what the threshold would take next."""
     pairs: Sequence[Pair] = field(default=())
     pair_count: int = 0
 

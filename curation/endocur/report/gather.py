@@ -80,8 +80,9 @@ def gather(corpus: Corpus, gallery: int, *, share: bool) -> Facts:
             for code, fate in enumerate(fates)
             if not fate.startswith(tuple(f"{stage}:" for stage in NEVER_SHOWN))
         ]
+        just_kept = shown.lowest(codes == 0, gallery // 2)
         pairs, pair_count = shown.pairs(verdict, gallery)
-    return replace(facts, galleries=galleries, pairs=pairs, pair_count=pair_count)
+    return replace(facts, galleries=galleries, just_kept=just_kept, pairs=pairs, pair_count=pair_count)
 
 
 def decoded(markers: Iterable[UnitMarker], taken: int) -> Stage:
@@ -184,6 +185,12 @@ class Shown:
         """Some frames of one fate. `among` is bool [frames]."""
         ids = self._ids.filter(pa.array(among & self._allowed)).to_pylist()
         return Gallery(fate, int(among.sum()), [self.picture(frame_id) for frame_id in by_lot(ids, count)])
+
+    def lowest(self, among: NDArray[np.bool_], count: int) -> list[Picture]:
+        """The frames of lowest quality, lowest first."""
+        rows = self._frames.select(["frame_id", "quality"]).filter(pa.array(among & self._allowed))
+        first = pc.sort_indices(rows, [("quality", "ascending"), ("frame_id", "ascending")])[:count]
+        return [self.picture(frame_id) for frame_id in rows["frame_id"].take(first).to_pylist()]
 
     def pairs(self, verdict: pa.Table, count: int) -> tuple[list[Pair], int]:
         """Some near copies beside their evidence, and how many there are."""
