@@ -71,7 +71,7 @@ def test_the_export_carries_its_contract_and_where_it_comes_from(run: RunFolder)
     provenance = said["provenance"]
     assert (provenance["method"], provenance["step"], provenance["samples_seen"]) == ("mae", 6, 48)
     assert provenance["data"]["order_fingerprint"] and provenance["data"]["content_fingerprint"]
-    assert provenance["data"]["info"]["leaks"] == {"checked against": "nothing"}
+    assert provenance["data"]["info"]["leak_checks"] == {"checked against": "nothing"}
 
 
 def test_the_export_holds_the_encoder_alone(run: RunFolder, tiny: str) -> None:

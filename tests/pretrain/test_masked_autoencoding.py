@@ -136,7 +136,20 @@ def test_predicting_zero_costs_one_up_to_the_unbiased_factor() -> None:
     patches = torch.randn(2, 16, 768, dtype=torch.float64)
     loss, count = pooled_loss(torch.zeros_like(patches), targets(patches, True), torch.ones(2, 16, dtype=torch.bool))
     assert float(loss / count) == pytest.approx(767 / 768, abs=1e-5)
-    assert tiny_method().levels == {"predicting zero": 767 / 768}
+
+
+def test_the_levels_are_what_zero_and_the_best_single_patch_reach() -> None:
+    method, batch = tiny_method(), tiny_batch(6)
+    batch["image"][..., 0] = 200 + batch["image"][..., 0] // 8  # red frames, as endoscopic ones are
+    batch["tissue"][2:4, :, 32:] = 0
+    pixels = normalise(batch["image"], method.module.mean, method.module.std)
+    rows = targets(patchify(pixels, 16), True)[method.module.mask(batch).hidden].numpy()
+    parts = [{name: part[i : i + 2] for name, part in batch.items()} for i in (0, 2, 4)]
+    levels = method.levels(parts)
+    assert levels["predicting zero"] == pytest.approx((rows**2).mean(), rel=1e-6)
+    assert levels["one patch for all"] == pytest.approx(((rows - rows.mean(axis=0)) ** 2).mean(), rel=1e-5)
+    assert levels["one patch for all"] < 0.8 < 0.99 < levels["predicting zero"]
+    assert method.levels([{**batch, "tissue": torch.zeros_like(batch["tissue"])}]) == {}
 
 
 def test_the_loss_is_pooled_over_hidden_patches_not_averaged_by_image() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -48,10 +48,12 @@ class Method:
     """Random numbers a sample needs."""
     pooling: str
     """How the exported encoder's tokens become one vector: `cls`, `mean` or `cls+mean`."""
-    levels: Mapping[str, float]
-    """Losses a reader needs beside the curve, by what they mean, e.g. what predicting zero gives."""
+    levels: Callable[[Iterable[Batch]], Mapping[str, float]]
+    """Losses a reader needs beside the curve of given frames, by what reaches them without any learning."""
     views: tuple[str, ...]
     """What its pictures show of a frame, in order."""
+    views_note: str
+    """What a reader must know not to misread them; a sentence or nothing."""
     pictures: Callable[[Batch], Pictures]
     """What to show for fixed frames; no gradient, no side effect."""
     blocks: tuple[nn.Module, ...]

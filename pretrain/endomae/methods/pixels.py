@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -68,3 +70,23 @@ def pooled_loss(prediction: Tensor, target: Tensor, hidden: Tensor) -> tuple[Ten
     per_patch = (prediction.to(torch.float32) - target).square().mean(dim=-1)
     weight = hidden.to(torch.float32)
     return (per_patch * weight).sum(), weight.sum()
+
+
+def spread(rows: Iterable[Tensor]) -> tuple[float, float] | None:
+    """Loss of predicting zero for every target, and of predicting the best single target for all of them.
+
+    Args:
+        rows: targets in parts, float32 [n, V].
+    Returns: the mean square, and the mean square about the mean row; None if there is no row at all.
+    """
+    count, values, squares = 0, 1, 0.0
+    total: Tensor | float = 0.0
+    for part in rows:
+        values = part.shape[1]
+        count += len(part)
+        squares += float(part.to(torch.float64).square().sum())
+        total = total + part.sum(dim=0, dtype=torch.float64)
+    if not count:
+        return None
+    zero = squares / (count * values)
+    return zero, zero - float((torch.as_tensor(total) / count).square().mean())

@@ -122,13 +122,10 @@ class Learner:
         Args:
             arrays: on the CPU, [n, ...]; n at least 1.
         """
-        total = len(next(iter(arrays.values())))
-        share = max(1, self.recipe.batch // (self.recipe.accumulate * self.world.ranks))
         sums: dict[str, tuple[float, float]] = {}
         self.module.eval()
         try:
-            for start in range(0, total, share):
-                batch = {name: array[start : start + share].to(self.world.device) for name, array in arrays.items()}
+            for batch in self._parts(arrays):
                 with self._autocast():
                     terms = self.module(batch)
                 for name, (value, count) in {"loss": (terms.loss_sum, terms.counted), **terms.shown}.items():
@@ -137,6 +134,10 @@ class Learner:
         finally:
             self.module.train()
         return {name: value / count if count else 0.0 for name, (value, count) in sums.items()}
+
+    def levels(self, arrays: dict[str, Tensor]) -> dict[str, float]:
+        """What predictors without learning reach on fixed views; `arrays` as for `evaluate`."""
+        return dict(self.method.levels(self._parts(arrays)))
 
     @torch.no_grad()
     def pictures(self, arrays: dict[str, Tensor]) -> Pictures:
@@ -147,6 +148,12 @@ class Learner:
                 return self.method.pictures({name: array.to(self.world.device) for name, array in arrays.items()})
         finally:
             self.module.train()
+
+    def _parts(self, arrays: dict[str, Tensor]) -> Iterator[Batch]:
+        """Fixed views on the device, as many at a time as a micro-batch holds."""
+        share = max(1, self.recipe.batch // (self.recipe.accumulate * self.world.ranks))
+        for start in range(0, len(next(iter(arrays.values()))), share):
+            yield {name: array[start : start + share].to(self.world.device) for name, array in arrays.items()}
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.world.device.type, dtype=torch.bfloat16) if self._bf16 else nullcontext()

@@ -55,10 +55,13 @@ def _loss(facts: Mapping[str, Any], rows: Rows) -> str:
         said.append(("last training loss", trained[-1][1]))
     if facts.get("expected_first_loss"):
         said.append(("first loss the recipe expects, about", facts["expected_first_loss"]))
-    words = [
-        f"A loss of {level:.3f} is what {name} gives: a curve that stays there has learned nothing."
-        for name, level in levels.items()
-    ]
+    said += [(f"{name} gives", level) for name, level in levels.items()]
+    words = []
+    if levels:
+        words.append(
+            "The dashed lines need no learning: a held-out curve that is not below them has learned nothing. "
+            "They hold for these whole frames; training crops are closer up and easier, so their curve lies lower."
+        )
     words.append(
         "Held-out frames come from groups that were never trained on. A low loss is no proof of useful features: "
         "endomae eval measures those."
@@ -72,15 +75,14 @@ def _pictures(run: RunFolder, facts: Mapping[str, Any]) -> str:
     files = sorted(run.pictures.glob("step-*.png")) if run.pictures.is_dir() else []
     if not files:
         return page.paragraph("No pictures were written.")
-    chosen = sorted({files[0], files[len(files) // 4], files[-1]})
     method = facts.get("method", {})
-    shown = [page.paragraph(f"Rows: {', '.join(method.get('views', ()))}. {method.get('pictures_note', '')}".strip())]
+    shown = [page.paragraph(f"Rows: {', '.join(method.get('views', ()))}. {method.get('pictures_note', '')}")]
     if not facts.get("data", {}).get("held_out_samples"):
         shown.append(page.paragraph("These frames were trained on: nothing is held out."))
-    for file in reversed(chosen):
+    for file in sorted({files[0], files[len(files) // 4], files[-1]}, reverse=True):
         step = int(file.stem.removeprefix("step-"))
-        picture = page.image(file.read_bytes(), "image/png", alt=f"reconstructions at step {step}")
-        shown.append(page.gallery([(picture, f"step {step:,}")]))
+        shown.append(page.paragraph(f"Step {step:,}:"))
+        shown.append(page.image(file.read_bytes(), "image/png", alt=f"reconstructions at step {step}"))
     return "".join(shown)
 
 
@@ -126,19 +128,19 @@ def _data(data: Mapping[str, Any]) -> str:
         ("order_fingerprint", "order fingerprint"),
         ("content_fingerprint", "content fingerprint"),
     )
-    info: dict[str, Any] = dict(data.get("info", {}))
-    leaks = info.pop("leaks", None)
-    checks = page.paragraph(
-        "The shards note these leak checks:"
-        if leaks
-        else "The shards note no leak check: test frames may be among them."
+    info = dict(data.get("info", {}))
+    leaks = info.pop("leak_checks", None) or "unchecked"
+    checks = (
+        page.paragraph("Leak checks that the shards note:") + page.facts(_flat(leaks))
+        if isinstance(leaks, dict)
+        else page.paragraph(f"Leak checks that the shards note: {leaks}.")
     )
-    return (
-        page.facts([(label, data.get(name)) for name, label in named])
-        + checks
-        + (page.facts(_flat(leaks)) if isinstance(leaks, dict) else page.paragraph(str(leaks)) if leaks else "")
-        + (page.paragraph("Noted by who wrote the shards:") + page.facts(_flat(info)) if info else "")
+    if leaks == "unchecked":
+        checks += page.paragraph("Frames of a benchmark's test set may be among what was trained on.")
+    noted = (
+        [page.paragraph("Noted by who wrote the shards:"), page.table(["what", "value"], _flat(info))] if info else []
     )
+    return page.facts([(label, data.get(name)) for name, label in named]) + checks + "".join(noted)
 
 
 def _parameters(method: Mapping[str, Any]) -> str:
@@ -162,7 +164,12 @@ def _settings(path: Path, facts: Mapping[str, Any]) -> str:
     )
 
 
-def _flat(value: Mapping[str, Any]) -> list[tuple[str, object]]:
-    return [
-        (name, inner if isinstance(inner, str | int | float | None) else str(inner)) for name, inner in value.items()
-    ]
+def _flat(value: Mapping[str, Any], above: str = "") -> list[tuple[str, object]]:
+    """Nested values as lines, their names joined by dots."""
+    lines: list[tuple[str, object]] = []
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            lines += _flat(inner, f"{above}{name}.")
+        else:
+            lines.append((above + name, inner if isinstance(inner, str | int | float | None) else str(inner)))
+    return lines

@@ -22,7 +22,7 @@ from endomae.train.plan import Plan, build, feed
 from endomae.train.report import write_report
 from endomae.train.runs import RunFolder
 from endomae.train.stop import StopSignals
-from endomae.train.trainer import How, Progression, Rhythm, Trainer
+from endomae.train.trainer import How, Progression, Rhythm, Trainer, tensors
 from endomae.train.world import World, cores
 from endomae.weights.export import export
 from endoshards.errors import BadInput, Stopped
@@ -61,7 +61,10 @@ def _train_locked(the: Plan, world: World, signals: StopSignals, say: Say, last:
         steps = world.agree(noted or count_steps(the, world, begin, say))
         learner, views = build(the, world, steps)
         if world.is_first and last is None:
-            _note(the, learner, world)
+            levels = learner.levels(tensors(views.arrays or views.shown))
+            _note(the, learner, levels)
+            told = ", ".join(f"{name} {level:.4f}" for name, level in levels.items())
+            say(f"losses without learning, on the {'held-out' if views.arrays else 'shown'} frames: {told}")
         at = _resume(learner, last, the, say) if last is not None else Progression()
         say(f"run {run.root}: {'from step ' + str(at.step) if last else 'new'}, to step {steps}")
         for line in outline(learner):
@@ -139,9 +142,9 @@ def _noted_steps(run: RunFolder) -> int:
     return steps
 
 
-def _note(the: Plan, learner: Learner, world: World) -> None:
+def _note(the: Plan, learner: Learner, levels: dict[str, float]) -> None:
     """Write `run.json` and `run.toml`: what is trained on what, for how long."""
-    steps, method = learner.steps, learner.method
+    steps, method, world = learner.steps, learner.method, learner.world
     in_force = as_config(the.recipe, the.config, the.about, steps=steps, epochs=None, minutes=None)
     recipe = the.recipe
     facts = {
@@ -154,8 +157,9 @@ def _note(the: Plan, learner: Learner, world: World) -> None:
         "settings": {name: _plain(getattr(recipe, name)) for name in Recipe.__dataclass_fields__} | {"steps": steps},
         "data": the.data.facts(),
         "method": {
-            "levels": dict(method.levels),
+            "levels": levels,
             "views": list(method.views),
+            "pictures_note": method.views_note,
             "shapes": dict(method.shapes),
             "groups": group_table(learner),
         },
