@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -16,11 +17,17 @@ RATE = 25
 def texture(index: int, size: tuple[int, int] = (160, 120), seed: int = 0) -> np.ndarray:
     """RGB uint8 [h, w, 3]: smooth reddish noise that moves by 3 pixels a frame; fills the frame."""
     width, height = size
-    generator = np.random.default_rng(seed)
-    noise = cv2.GaussianBlur(generator.standard_normal((height + 64, width + 640)).astype(np.float32), (0, 0), 4)
-    noise = (noise / noise.std())[:, :, None] * np.float32([22, 16, 14]) + np.float32([170, 100, 90])
     x, y = (3 * index) % 600, index % 60
-    return np.clip(noise[y : y + height, x : x + width], 30, 240).astype(np.uint8)
+    return _surface(size, seed)[y : y + height, x : x + width].copy()
+
+
+@lru_cache(maxsize=16)
+def _surface(size: tuple[int, int], seed: int) -> np.ndarray:
+    shape = size[1] + 64, size[0] + 640
+    noise = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), 4)
+    colours = (noise / noise.std())[:, :, None] * np.float32([22, 16, 14]) + np.float32([170, 100, 90])
+    return np.clip(colours, 30, 240).astype(np.uint8)
 
 
 def textures(count: int, size: tuple[int, int] = (160, 120), seed: int = 0) -> list[np.ndarray]:
