@@ -17,9 +17,12 @@ SAMPLED = 24
 LOWEST_BITRATE = 20_000
 """Bits a second below which a header's duration is not believed."""
 
-MEGAPIXEL_S, STORED_S, STILL_S, TEXT_S, TEXT_FRAMES = 2.3e-3, 6.0e-3, 20e-3, 0.75, 8
-"""CPU-seconds: decode a megapixel, store a frame, store a still, look for text in a frame; text frames a video.
-Measured on one core of a shared server; a guess for others."""
+MEGAPIXEL_S, STORED_S, STILL_S, VIDEO_S, TEXT_S, TEXT_FRAMES = 2.3e-3, 6.0e-3, 20e-3, 2.0, 0.75, 8
+"""CPU-seconds: decode a megapixel, store a frame, store a still, probe a video and find its view, look for text in a
+frame; text frames a video. Measured on one core of a shared server; a guess for others."""
+
+START_S = 2.0
+"""Seconds until the first worker works."""
 
 STORED_BYTES = 100_000
 """A stored frame of 960 x 960 at quality 92."""
@@ -70,9 +73,12 @@ def estimate(videos: Sequence[tuple[Path, int]], stills: int, config: ExtractCon
     stored = frames if config.all_frames else min(frames, round(seconds * config.fps) + len(videos[::step]))
     stored_all = round(stored * whole) + stills
     text = TEXT_S * (TEXT_FRAMES * len(videos) + stills) if config.text_detection else 0.0
-    cpu_s = megapixels * whole * MEGAPIXEL_S + stored * whole * STORED_S + stills * STILL_S + text
+    cpu_s = megapixels * whole * MEGAPIXEL_S + stored * whole * STORED_S + stills * STILL_S
+    cpu_s += len(videos) * VIDEO_S + text
     frame_bytes = STORED_BYTES * (config.max_side / 960) ** 2
-    return Estimate(round(frames * whole) + stills, stored_all, cpu_s / workers, round(stored_all * frame_bytes))
+    return Estimate(
+        round(frames * whole) + stills, stored_all, START_S + cpu_s / workers, round(stored_all * frame_bytes)
+    )
 
 
 def _header(path: Path, size: int) -> tuple[float, float, int] | None:
