@@ -22,8 +22,7 @@ ROAD: tuple[tuple[str, type], ...] = (
 
 def run(config: RunConfig) -> None:
     """Run the four commands. Raises: the first error, with the stage in its text; later stages do not start."""
-    # An output that shard would refuse is refused before hours of extract, not after.
-    refuse_source_tree(config.out, f"endocur run … --out {config.out.parent / 'study-shards'}")
+    _look_ahead(config)
     total = Account("run", config.corpus / "log")
     stages: list[tuple[str, Any]] = [(name, config.stage(kind)) for name, kind in ROAD]
     for number, (name, settings) in enumerate(stages, 1):
@@ -34,6 +33,16 @@ def run(config: RunConfig) -> None:
         except EndoError as error:
             raise type(error)(f"stopped at {name}: {error}") from error
     _finish(config, total)
+
+
+def _look_ahead(config: RunConfig) -> None:
+    """Refuse before hours of extract what a later stage would refuse after them."""
+    from endoeval.encoders import load
+
+    refuse_source_tree(config.out, f"endocur run … --out {config.out.parent / 'study-shards'}")
+    dedup = config.stage(DedupConfig)
+    load(dedup.encoder, dedup.device)
+    import_module("endocur.commands.dedup").threshold_of(dedup)
 
 
 def _finish(config: RunConfig, total: Account) -> None:

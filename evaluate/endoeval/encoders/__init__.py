@@ -32,6 +32,8 @@ def load(spec: str, device: str = "auto") -> Encoder:
     if spec == DESCRIPTOR:
         from endoeval.encoders.descriptor import Descriptor
 
+        if device not in ("auto", "cpu"):
+            raise BadInput(f"--device is {device}, but {DESCRIPTOR} runs on the processor; say auto or cpu.")
         return Descriptor()
     if kind == "timm" and name:
         from endoeval.encoders.network import load_timm
