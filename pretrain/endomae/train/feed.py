@@ -85,8 +85,7 @@ class Views:
     arrays: dict[str, NDArray[Any]]
     """As of `images.layout`, [n, ...]; empty where nothing is held out."""
     shown: dict[str, NDArray[Any]]
-    """Of the frames whose pictures are drawn."""
-    shown_are_held_out: bool
+    """Of the frames whose pictures are drawn: held-out ones where there are any."""
 
 
 def fixed(data: Data, recipe: Recipe, method: Method) -> Views:
@@ -95,9 +94,9 @@ def fixed(data: Data, recipe: Recipe, method: Method) -> Views:
     arrays = fixed_views(data.whole, held, recipe.size, method.draws)
     if len(held):
         chosen = _spread(np.arange(len(arrays["image"])), SHOWN)
-        return Views(arrays, {name: array[chosen] for name, array in arrays.items()}, True)
+        return Views(arrays, {name: array[chosen] for name, array in arrays.items()})
     shown = fixed_views(data.whole, _spread(data.split.trained, SHOWN), recipe.size, method.draws)
-    return Views({}, shown, False)
+    return Views({}, shown)
 
 
 class Feed:

@@ -205,6 +205,6 @@ def put(pixels: NDArray[np.uint8], box: Box, flip: bool, out: NDArray[np.uint8])
     crop = box.of(pixels)
     side = out.shape[0]
     shrinks = crop.shape[0] >= side and crop.shape[1] >= side
-    # Planes are squashed apart in neither case: image and mask go through the same lines.
+    # The mask goes through the same lines as the image, so that both keep the same edge to half a pixel.
     scaled = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
     out[...] = scaled[:, ::-1] if flip else scaled

@@ -8,7 +8,7 @@ import time
 
 from endomae.train.outline import Say
 from endomae.train.plan import Plan, build, feed
-from endomae.train.trainer import HELD_OUT_PASSES
+from endomae.train.trainer import PASSES, tensors
 from endomae.train.world import World
 
 MEASURED_S = 8.0
@@ -36,7 +36,7 @@ def count_steps(the: Plan, world: World, begin: float, say: Say) -> int:
         return max(1, math.ceil(recipe.epochs * len(the.data.split.trained) / recipe.batch))
     assert recipe.minutes is not None  # the recipe holds exactly one of the three
     step_s, judge_s = measure(the, world)
-    left = recipe.minutes * 60.0 - (time.monotonic() - begin) - FINISHING_S - (HELD_OUT_PASSES + 2) * judge_s
+    left = recipe.minutes * 60.0 - (time.monotonic() - begin) - FINISHING_S - (PASSES + 2) * judge_s
     steps = max(1, int(left / (step_s * SLACK)))
     say(f"{recipe.minutes:g} minutes come to {steps} steps of {step_s:.3f} s (measured here and now)")
     return steps
@@ -61,8 +61,6 @@ def measure(the: Plan, world: World) -> tuple[float, float]:
                 break
     judge_s = 0.0
     if views.arrays and world.is_first:
-        from endomae.train.trainer import tensors
-
         begin = time.monotonic()
         learner.evaluate(tensors(views.arrays))
         judge_s = time.monotonic() - begin

@@ -98,12 +98,12 @@ def _how(the: Plan, learner: Learner, signals: StopSignals) -> How:
         "seed": the.recipe.seed,
         "order_fingerprint": the.data.part.order_fingerprint,
         "steps": learner.steps,
-        "ranks": learner.world.ranks,
+        "processes": learner.world.ranks,
         "device": learner.world.device.type,
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-    rhythm = Rhythm.of(learner.steps, the.config.log_every, the.config.checkpoint_every)
+    rhythm = Rhythm(steps=learner.steps, log=the.config.log_every, checkpoint=the.config.checkpoint_every)
     return How(rhythm=rhythm, noted=noted, signals=signals)
 
 
@@ -115,7 +115,13 @@ def _resume(learner: Learner, last: Path, the: Plan, say: Say) -> Progression:
     if state["samples_seen"] != state["step"] * the.recipe.batch:
         raise BadInput(f"{last} has seen {state['samples_seen']} samples in {state['step']} steps; it is damaged.")
     checkpoints.load(last, learner.module, learner.optimiser, learner.groups)
-    here = {"threads": torch.get_num_threads(), "device": learner.world.device.type, "torch": torch.__version__}
+    world = learner.world
+    here = {
+        "processes": world.ranks,
+        "threads": torch.get_num_threads(),
+        "device": world.device.type,
+        "torch": torch.__version__,
+    }
     other = [f"{name} {state.get(name)} then, {value} now" for name, value in here.items() if state.get(name) != value]
     if other:
         say(f"note: {'; '.join(other)}: the run goes on, but not to the last bit as it would have.")

@@ -23,8 +23,10 @@ from endomae.train.runs import RunFolder
 from endomae.train.stop import StopSignals
 from endoshards.errors import BadInput, CheckFailed, Stopped
 
-HELD_OUT_PASSES = 20
-"""Held-out passes of a run, beside those at checkpoints."""
+PASSES = 20
+"""Held-out passes of a run, each with a checkpoint, beside those asked for."""
+LEAST_STEPS = 10
+"""Steps between two of them, at least."""
 CUDA_PATIENCE = 10
 """Steps whose sums may wait on the GPU before they are read; reading makes the CPU wait for it."""
 NAMED_KEYS = 8
@@ -52,14 +54,19 @@ class Progression:
 class Rhythm:
     """How often what is done, in steps."""
 
+    steps: int
+    """Of the whole run."""
     log: int
     checkpoint: int
-    held_out: int
 
-    @classmethod
-    def of(cls, steps: int, log: int, checkpoint: int) -> Rhythm:
-        """About twenty held-out passes a run."""
-        return cls(log=log, checkpoint=checkpoint, held_out=max(1, steps // HELD_OUT_PASSES))
+    def logs(self, step: int) -> bool:
+        """A line is written after this step, counted from 1."""
+        return step % self.log == 0 or step == self.steps
+
+    def saves(self, step: int) -> bool:
+        """A held-out pass and a checkpoint come after this step: as asked, about twenty times a run, and at its end."""
+        own = max(LEAST_STEPS, self.steps // PASSES)
+        return step % self.checkpoint == 0 or step % own == 0 or step == self.steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +103,7 @@ class Trainer:
             at: where the run stands; kept up to date.
             how: rhythm, signals, and what checkpoints note.
         """
-        self.learner, self.feed, self.views, self.run, self.at = learner, feed, views, run, at
+        self.learner, self.feed, self.run, self.at = learner, feed, run, at
         self.rhythm, self.signals, self.noted = how.rhythm, how.signals, how.noted
         self.world = learner.world
         self._held_out, self._shown = tensors(views.arrays), tensors(views.shown)
@@ -122,22 +129,18 @@ class Trainer:
             self._marked = (time.monotonic(), self.feed.wait_s, self.at.step)
             while self.at.step < steps:
                 self._step(batches)
-                step = self.at.step
-                saves = step % self.rhythm.checkpoint == 0 or step == steps
-                judges = saves or step % self.rhythm.held_out == 0
-                logs = step % self.rhythm.log == 0 or step == steps
-                stops = False
-                if logs or judges or len(self._pending) >= self._patience:
-                    stops = self._read_pending()
-                if judges or stops:
+                logs, saves = self.rhythm.logs(self.at.step), self.rhythm.saves(self.at.step)
+                reads = logs or saves or len(self._pending) >= self._patience
+                stops = reads and self._read_pending()
+                if saves or stops:
                     self._require_finite_weights()
                 if logs:
                     self._log(curves, progress)
-                if judges:
+                if saves:
                     self._judge(curves)
                 if saves or stops:
                     self._save(curves)
-                if stops and step < steps:
+                if stops and self.at.step < steps:
                     self._stop()
 
     def _step(self, batches: Iterator[Batch]) -> None:
