@@ -62,16 +62,22 @@ class MotionMeter:
         if self._view is not geometry:
             self._view, self._last = geometry, None
             self._set_cells(width, height)
-            self._counted = self._cells(tissue[y : y + height, x : x + width].astype(np.uint8) * 255) > 254
+            inside = self._cells(tissue[y : y + height, x : x + width].astype(np.uint8) * 255)
+            self._counted = (inside > 254).astype(np.uint8)
+            self._count = int(np.count_nonzero(self._counted))
         gain = to_jpeg(planes.colour.matrix, planes.colour.full_range, planes.bits).y[0]
-        now = self._cells(planes.y[y : y + height, x : x + width])[self._counted]
+        now = self._cells(planes.y[y : y + height, x : x + width])
         last, self._last = self._last, now
-        if last is None or not now.size:
+        if last is None or not self._count:
             return UNKNOWN
-        change = np.abs(now - last) * np.float32(gain)
-        still = np.count_nonzero(change < STILL_LEVELS) / change.size
-        frozen = np.count_nonzero(change < FROZEN_LEVELS) >= 0.99 * change.size
-        return Motion(float(change.mean()) / 255.0, float(still), bool(frozen))
+        change = np.asarray(cv2.absdiff(now, last), np.float32)
+        motion = cv2.mean(change, self._counted)[0] * gain / 255.0
+        frozen = self._below(change, FROZEN_LEVELS / gain) >= 0.99
+        return Motion(motion, self._below(change, STILL_LEVELS / gain), frozen)
+
+    def _below(self, change: NDArray[np.float32], level: float) -> float:
+        """Share of tissue cells that changed by less than `level`."""
+        return cv2.countNonZero(cv2.bitwise_and(cv2.compare(change, level, cv2.CMP_LT), self._counted)) / self._count
 
     def _set_cells(self, width: int, height: int) -> None:
         self._side = max(MIN_CELL, -(-max(width, height) // CELLS))

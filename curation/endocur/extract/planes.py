@@ -91,9 +91,10 @@ def stored_planes(planes: Planes, geometry: Geometry) -> tuple[U8, U8, U8]:
 
 
 def mask_planes(planes: tuple[U8, U8, U8], stencil: Stencil) -> tuple[U8, U8, U8]:
-    """Black outside the view and under overlays. Returns new planes."""
+    """Black outside the view and under overlays; changed in place where memory is ours, not the decoder's."""
     y, cb, cr = planes
-    return cv2.bitwise_and(y, stencil.luma), _neutral_outside(cb, stencil.chroma), _neutral_outside(cr, stencil.chroma)
+    dark = cv2.bitwise_and(y, stencil.luma, dst=y if y.flags.owndata and y.flags.writeable else None)
+    return np.asarray(dark), _neutral_outside(cb, stencil.chroma), _neutral_outside(cr, stencil.chroma)
 
 
 def encode(planes: tuple[U8, U8, U8], quality: int) -> bytes:
