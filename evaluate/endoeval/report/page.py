@@ -28,7 +28,7 @@ def _summary(results: Results) -> Html:
             f"{c.row.set} ({METRIC_WORDS[c.row.value['headline']]})",
             PROTOCOL_WORDS[c.row.protocol],
             shown(c.row),
-            _whole(estimate(c.row.headline)),
+            estimate(c.row.headline),
             delta(c),
             verdict(c),
         ]
@@ -37,7 +37,7 @@ def _summary(results: Results) -> Html:
     skipped = [
         paragraph(f"Skipped: {skip.encoder} on {skip.set}, {skip.protocol}: {skip.reason}.") for skip in results.skipped
     ]
-    return Html("".join([table(titles, rows), *skipped]))
+    return Html("".join([table(titles, rows, numeric={3}), *skipped]))
 
 
 def _set(name: str, results: Results) -> Html:
@@ -47,8 +47,8 @@ def _set(name: str, results: Results) -> Html:
     drawn = [(_label(row), row.headline["value"], row.headline["low"], row.headline["high"]) for row in rows]
     metric = METRIC_WORDS[rows[0].value["headline"]]
     parts.append(forest(drawn, x_label=f"{metric}; dashed: the best null row of the set", reference=best_null))
-    cells = [[*cell[:2], _whole(cell[2]), *cell[3:]] for cell in table_rows(rows, results)]
-    parts.append(table(headers(rows[0]), cells))
+    # `numeric`: an interval is never broken over two lines.
+    parts.append(table(headers(rows[0]), table_rows(rows, results), numeric={2}))
     for row in rows:
         if row.role != "encoder":
             continue
@@ -60,11 +60,6 @@ def _set(name: str, results: Results) -> Html:
             parts.append(paragraph(f"{row.name}: worst, median and best image. Green: truth; orange: predicted."))
             parts.append(_overlays(row))
     return Html("".join(parts))
-
-
-def _whole(text: str) -> str:
-    """Never broken over two lines."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _overlays(row: Row) -> Html:
