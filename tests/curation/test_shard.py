@@ -237,6 +237,26 @@ def test_a_file_is_no_folder_for_shards(study: Path) -> None:
     assert (study / "shards").read_text() == "mine"
 
 
+def test_a_full_disk_is_refused_in_one_sentence_and_the_same_line_goes_on(study: Path) -> None:
+    (study / "small").mkdir()
+    mount = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=60k none small && exec "$@"', "sh"]
+    try:
+        subprocess.run([*mount, "true"], cwd=study, check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("no small file system can be mounted here")
+    words = ["shard", "--shard-bytes", "20000", "--workers", "1"]
+    line = [sys.executable, "-m", "endocur", *words, "--out", "small/shards"]
+    done = subprocess.run(
+        [*mount, *line], cwd=study, env=environment(study), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == (
+        "endocur: the disk is full; free some space and run the same command again, nothing finished is lost."
+    )
+    endocur(study, *words, "--out", "small/shards")
+    assert verify(study / "small/shards") == []
+
+
 @pytest.mark.parametrize("files", [1, 3, 8, 15])
 def test_kill_9_and_the_same_line_again_give_the_bytes_of_an_unbroken_run(study: Path, files: int) -> None:
     words = ["shard", "--size", "96", "--shard-bytes", "30000", "--workers", "2"]

@@ -53,4 +53,4 @@ def _finish(config: RunConfig, total: Account) -> None:
     for reason, count in last["dropped"].items():
         total.drop(reason, count)
     total.failed = accounts["extract"]["failed"]
-    total.finish(f"endomae pretrain --shards {config.out}/", last["fingerprint"], last["extra"])
+    total.finish(last["next"], last["fingerprint"], last["extra"])
