@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from skimage import draw, measure
 
 from endocur.phantom.procedure import FPS, HEIGHT, SHAPES, VIEW, WIDTH, Event, frames, plan, view_mask
 from endocur.phantom.tube import Lens, Lesion, Pose, draw_tube, render, seen_lesions, with_lesion
@@ -134,6 +135,19 @@ def test_nothing_but_text_is_lit_outside_the_view(number: int) -> None:
     picture = next(frames(drawn)).max(axis=2)
     assert ((picture > 40) & outside).mean() < 0.03
     assert (picture[view_mask(drawn.shape)] > 40).mean() > 0.4
+
+
+def test_the_round_view_is_the_disc_that_scikit_image_draws() -> None:
+    drawn = np.zeros((HEIGHT, WIDTH), bool)
+    drawn[draw.disk((HEIGHT // 2, 304), 168.5, shape=drawn.shape)] = True
+    assert (drawn ^ view_mask("circle")).sum() < 0.005 * drawn.sum()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_view_is_one_piece_without_holes(shape: str) -> None:
+    mask = view_mask(shape)
+    assert measure.label(mask).max() == 1
+    assert measure.euler_number(mask) == 1
 
 
 def test_a_freeze_repeats_the_picture_while_the_clock_runs() -> None:
