@@ -229,8 +229,10 @@ class PhantomConfig:
 
     def __post_init__(self) -> None:
         """Check. Raises: BadOption."""
-        for name in ("videos", "seconds", "images"):
+        for name in ("videos", "images"):
             _positive(f"--{name}", getattr(self, name))
+        _within("--seconds", self.seconds, 0.1, 36_000)
+        _within("--seed", self.seed, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)

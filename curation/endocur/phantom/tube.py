@@ -22,11 +22,12 @@ U8 = NDArray[np.uint8]
 
 LENGTH = 8.0
 """Radii until the tube repeats."""
-ANGLES = 160
-DEPTHS_PER_RADIUS = 48
-BEHIND, FAR = 2.0, 7.9
-"""How far behind and before the camera the wall is looked for."""
+ANGLES, DEPTHS_PER_RADIUS = 160, 48
+"""Cells of the height field, round the tube and along it."""
 RAYS = 144
+"""Image radii at which the wall is looked for; what lies between is interpolated."""
+BEHIND, FAR = 2.0, 7.9
+"""How far behind and before the camera it is looked for, in radii."""
 COARSE_FROM = 1.2
 """Depth from which the coarse skin fades in."""
 
@@ -136,13 +137,13 @@ def with_lesion(tube: Tube, lesion: Lesion, generator: np.random.Generator) -> T
 
 def render(tube: Tube, pose: Pose, lens: Lens) -> U8:
     """The picture from a pose: RGB uint8 [height, width, 3]."""
-    round_, along, seen = _meet(tube, pose, lens)
-    texture = cv2.remap(tube.skin, round_, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    around, along, seen = _meet(tube, pose, lens)
+    texture = cv2.remap(tube.skin, around, along, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     # Far from the lens many rows share a pixel: there the coarse skin, which has them averaged.
     rows, columns = np.nonzero(seen[..., 0] > COARSE_FROM)
     if len(rows):
         box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-        far = cv2.remap(tube.coarse, round_[box], along[box] / 4, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        far = cv2.remap(tube.coarse, around[box], along[box] / 4, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         share = np.clip(seen[box][..., 0] - COARSE_FROM, 0, 1)
         texture[box] = cv2.blendLinear(far, np.ascontiguousarray(texture[box]), share, 1 - share)
     return _shade(texture, seen[..., 1] * np.float32(pose.light), seen[..., 2])
@@ -150,8 +151,15 @@ def render(tube: Tube, pose: Pose, lens: Lens) -> U8:
 
 def seen_lesions(tube: Tube, pose: Pose, lens: Lens) -> U8:
     """Which lesion each pixel of `render` shows: uint8 [height, width], 1 + its index, 0 for none."""
-    round_, along, _ = _meet(tube, pose, lens)
-    return np.asarray(cv2.remap(tube.lesions, round_, along, cv2.INTER_NEAREST, borderMode=cv2.BORDER_WRAP))
+    around, along, _ = _meet(tube, pose, lens)
+    return np.asarray(cv2.remap(tube.lesions, around, along, cv2.INTER_NEAREST, borderMode=cv2.BORDER_WRAP))
+
+
+def lesion_at(generator: np.random.Generator, kind: LesionKind, depth: float) -> Lesion:
+    """A lesion of chance size and side near a depth."""
+    return Lesion(
+        kind, generator.uniform(0, 2 * np.pi), depth + generator.uniform(-0.2, 0.2), generator.uniform(0.2, 0.34)
+    )
 
 
 def _meet(tube: Tube, pose: Pose, lens: Lens) -> tuple[F32, F32, F32]:
@@ -165,13 +173,6 @@ def _meet(tube: Tube, pose: Pose, lens: Lens) -> tuple[F32, F32, F32]:
     return angle * np.float32(columns / (2 * np.pi)), along, seen
 
 
-def lesion_at(generator: np.random.Generator, kind: LesionKind, depth: float) -> Lesion:
-    """A lesion of chance size and side near a depth."""
-    return Lesion(
-        kind, generator.uniform(0, 2 * np.pi), depth + generator.uniform(-0.2, 0.2), generator.uniform(0.2, 0.34)
-    )
-
-
 def _wall(tube: Tube, depth: float, lens: Lens) -> F32:
     """What each (ray, angle) meets: depth from the camera, light, and how squarely it faces; [RAYS, ANGLES, 3]."""
     ahead = np.geomspace(0.02, FAR, 136)
@@ -181,10 +182,10 @@ def _wall(tube: Tube, depth: float, lens: Lens) -> F32:
     share = (where - np.floor(where))[:, None].astype(np.float32)
     height = tube.height[first] * (1 - share) + tube.height[(first + 1) % len(tube.height)] * share
     along = np.gradient(height, z, axis=0)
-    round_ = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) * (ANGLES / (4 * np.pi))
+    around = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) * (ANGLES / (4 * np.pi))
     gap = 1 - height
     distance = np.sqrt(gap**2 + z[:, None] ** 2)
-    cosine = (gap + along * z[:, None]) / (distance * np.sqrt(1 + along**2 + (round_ / gap) ** 2))
+    cosine = (gap + along * z[:, None]) / (distance * np.sqrt(1 + along**2 + (around / gap) ** 2))
     light = np.sqrt(np.clip(cosine, 0.03, 1) / distance**2)
     edge = lens.focal * np.arctan2(gap, z[:, None])
     edge[z > 0] = np.minimum.accumulate(edge[z > 0], axis=0)
