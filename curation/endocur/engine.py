@@ -196,7 +196,10 @@ def _work(pipe: Connection, pulse: Any, parent: int) -> None:
         kind, value = _run(task, item)
         units += 1
         stays = units < RECYCLE_UNITS and _resident() < RECYCLE_RSS
-        pipe.send((kind, value, stays))
+        try:
+            pipe.send((kind, value, stays))
+        except OSError:  # the parent has gone
+            return
         if not stays:
             return
 

@@ -166,6 +166,21 @@ def test_a_killed_worker_is_a_row_and_is_tried_again_next_time(tmp_path: Path) -
     assert set(statuses(tmp_path).values()) == {"ok"}
 
 
+def test_ctrl_c_ends_quietly_and_the_same_command_gives_the_bytes_of_an_unbroken_run(
+    fresh: Path, extracted: Path
+) -> None:
+    process = start(fresh, "extract", "videos", *QUICK, "--workers", "1", errors=subprocess.PIPE)
+    for _ in ticking(process):
+        if any((fresh / "corpus" / "frames").glob("*.tar")):
+            process.send_signal(signal.SIGINT)
+            break
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    endocur(fresh, "extract", "videos", *QUICK)
+    assert contents(fresh) == contents(extracted)
+
+
 @pytest.mark.parametrize(
     ("words", "field"),
     [
@@ -458,10 +473,10 @@ def kill_when(moment: Callable[[], bool], study: Path, *words: str) -> bool:
     return process.wait() == -signal.SIGKILL
 
 
-def start(study: Path, *words: str) -> subprocess.Popen[bytes]:
+def start(study: Path, *words: str, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """Start the command and go on."""
-    line, quiet = [sys.executable, "-m", "endocur", *words], subprocess.DEVNULL
-    return subprocess.Popen(line, cwd=study, env=environment(study), stdout=quiet, stderr=quiet)
+    line = [sys.executable, "-m", "endocur", *words]
+    return subprocess.Popen(line, cwd=study, env=environment(study), stdout=subprocess.DEVNULL, stderr=errors)
 
 
 def ticking(process: subprocess.Popen[bytes]) -> Iterator[None]:
