@@ -74,6 +74,12 @@ def test_every_page_of_the_docs_is_in_the_navigation() -> None:
     assert [page for page in pages if page not in nav] == []
 
 
+def test_every_measured_page_is_in_the_list_of_them() -> None:
+    listed = (ROOT / "docs/results/index.md").read_text("utf-8")
+    pages = {page.name for page in (ROOT / "docs/results").glob("*.md")} - {"index.md"}
+    assert {name for name in pages if f"({name})" not in listed} == set()
+
+
 def test_every_make_target_that_a_page_names_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = {(page.name, word) for page in PAGES for word in re.findall(r"`make ([a-z]+)", page.read_text("utf-8"))}
