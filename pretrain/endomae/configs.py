@@ -44,7 +44,7 @@ class PretrainConfig:
     recipe: str | None = option(None, "Recipe by name or TOML file; chosen for the device if not given.")
     runs: Path = option(Path("runs"), "Folder that holds the runs.", how=True)
     again: str | None = option(None, "Name of another run of the same settings.")
-    seed: int = option(0, "Seed of weights, order, crops and masks.")
+    seed: int | None = option(None, "Seed of weights, order, crops and masks; 0 if the recipe says none.")
     steps: int | None = option(None, "Optimiser steps.")
     epochs: float | None = option(None, "Passes over the training samples, instead of steps.")
     minutes: float | None = option(

@@ -93,6 +93,7 @@ def test_a_finished_run_is_whole_and_the_same_line_says_so(config: Make, capsys:
     assert "peak rate 0.000937 (0.03 x 8 / 256), warm-up 2 steps" in said.err
     assert "not decayed" in said.err
     assert said.out.splitlines()[0] == f"run {run.root} is finished"
+    assert said.out.splitlines()[1].startswith(f"held-out loss: {rows[-1]['held_out_loss']:.4f} (without learning: ")
     assert said.out.splitlines()[-1] == "next: endomae eval"
     before = (run.root / "report.html").stat().st_mtime_ns
     pretrain.run(config())

@@ -41,6 +41,14 @@ def test_the_line_wins_over_the_recipe_and_one_length_replaces_another() -> None
         PretrainConfig(steps=7, minutes=1.0)
 
 
+def test_a_recipe_may_name_its_seed_and_the_line_wins_over_it(tiny: str, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("seed = 5\n" + Path(tiny).read_text())
+    assert resolve(PretrainConfig(recipe=str(own)), "cpu")[0].seed == 5
+    assert resolve(PretrainConfig(recipe=str(own), seed=6), "cpu")[0].seed == 6
+    assert resolve(PretrainConfig(recipe=tiny), "cpu")[0].seed == 0
+
+
 def test_the_device_chooses_the_recipe() -> None:
     assert resolve(PretrainConfig(), "cpu")[1].name == "mae-cpu"
     assert resolve(PretrainConfig(), "cuda")[1].name == "mae-vit-b"

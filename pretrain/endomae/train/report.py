@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from endomae.train.progress import clock
-from endomae.train.runs import RunFolder, read_metrics
+from endomae.train.runs import RunFolder, read_metrics, standing
 from endoshards import page
 from endoshards.files import read_json, write_atomic
 
@@ -35,6 +35,16 @@ def write_report(run: RunFolder) -> Path:
     note = f"endomae {facts.get('endomae', '?')} · recipe {facts.get('recipe')} · {facts.get('steps')} steps"
     write_atomic(run.report, page.page(f"Run {run.name}", sections, note=note))
     return run.report
+
+
+def verdict(run: RunFolder) -> str:
+    """One line: the last held-out loss beside the losses that need no learning; empty if nothing was held out."""
+    held = standing(run).held_out_loss
+    if held is None:
+        return ""
+    levels: dict[str, float] = read_json(run.facts)["method"]["levels"]
+    told = ", ".join(f"{name} {level:.4f}" for name, level in levels.items())
+    return f"held-out loss: {held:.4f}" + (f" (without learning: {told})" if told else "")
 
 
 def _loss(facts: Mapping[str, Any], rows: Rows) -> str:
