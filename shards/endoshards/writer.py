@@ -285,11 +285,15 @@ def _found_or_refused(out: Path, layout: str, replace: bool) -> Plan | None:
     Raises: BadInput where `out` holds anything but a set, or a set of another layout that may not be replaced.
     """
     found = _found_plan(out)
-    for name in sorted(path.name for path in out.iterdir()):
-        if not name.startswith(".") and (found is None or not _OURS.fullmatch(name)):
-            raise BadInput(
-                f"{out} holds {name}, which is not part of a set of shards written here; choose an empty folder."
-            )
+    begun = found is not None or _layout_of(out / "shard-000000.parquet") == layout  # else its index was lost
+    names = [path.name for path in out.iterdir() if not path.name.startswith(".")]
+    strange = sum(1 for name in names if not (begun and _OURS.fullmatch(name)))
+    if strange:
+        # Counted, not named: a file's name may be a patient's.
+        raise BadInput(
+            f"{out} holds {strange} file{'s' if strange > 1 else ''} that no set of shards written here consists of; "
+            "choose an empty folder."
+        )
     if found is None or found.layout == layout:
         return found
     if not replace:
@@ -298,6 +302,14 @@ def _found_or_refused(out: Path, layout: str, replace: bool) -> Plan | None:
             "write into another folder, or remove this one."
         )
     return None
+
+
+def _layout_of(sidecar: Path) -> str | None:
+    """What a shard was written for, as its own table says; None where there is none of ours."""
+    try:
+        return read_members(sidecar)[1].layout
+    except BadInput:
+        return None
 
 
 def _number(path: Path) -> int:

@@ -185,7 +185,8 @@ def test_a_folder_of_other_things_is_left_alone(study: Path) -> None:
     (study / "shards").mkdir()
     (study / "shards/thesis.doc").write_text("mine")
     done = endocur(study, "shard", check=False)
-    assert done.returncode == 3 and "thesis.doc" in done.stderr
+    assert done.returncode == 3
+    assert "holds 1 file that no set of shards" in done.stderr and "thesis" not in done.stderr
     assert contents(study / "shards") == {"thesis.doc": b"mine"}
 
 
@@ -194,6 +195,18 @@ def test_older_shards_of_this_corpus_are_written_anew(study: Path) -> None:
     endocur(study, "shard", "--size", "96")
     endocur(study, "shard", "--size", "96", "--out", "fresh")
     assert contents(study / "shards") == contents(study / "fresh")
+
+
+def test_shards_whose_index_was_lost_get_it_back_and_keep_their_bytes(study: Path) -> None:
+    endocur(study, "shard", "--shard-bytes", "60000")
+    before = contents(study / "shards")
+    tars = {path: path.stat().st_mtime_ns for path in (study / "shards").glob("*.tar")}
+    (study / "shards/index.json").unlink()
+    refused = endocur(study, "verify", check=False)
+    assert refused.returncode == 3 and "endocur shard" in refused.stderr
+    endocur(study, "shard", "--shard-bytes", "60000")
+    assert contents(study / "shards") == before
+    assert {path: path.stat().st_mtime_ns for path in tars} == tars
 
 
 def test_new_groups_change_the_shards_and_no_picture(study: Path) -> None:

@@ -268,16 +268,16 @@ def test_a_folder_with_something_else_is_refused_untouched(maker, tmp_path) -> N
     folder = tmp_path / "set"
     folder.mkdir()
     (folder / "README.md").write_text("mine")
-    with pytest.raises(BadInput, match=r"holds README\.md, which is not part of a set"):
+    with pytest.raises(BadInput, match="holds 1 file that no set of shards written here consists of"):
         maker.write()
     assert [path.name for path in folder.iterdir()] == ["README.md"]
     (folder / "README.md").rename(folder / "shard-000000.tar")
-    with pytest.raises(BadInput, match=r"holds shard-000000\.tar"):
+    with pytest.raises(BadInput, match="holds 1 file that"):
         maker.write(replace=True)
     (folder / "shard-000000.tar").unlink()
     maker.write()
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(BadInput, match=r"holds notes\.txt"):
+    with pytest.raises(BadInput, match="holds 1 file that"):
         maker.write()
 
 
