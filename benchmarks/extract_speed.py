@@ -124,10 +124,8 @@ def extract_here(path: Path, profile: bool) -> None:
     """One worker's whole work in this process; the last line says what it took."""
     from endocur.configs import ExtractConfig
     from endocur.corpus import InputRow
-    from endocur.engine import settle_worker
     from endocur.extract.unit import VideoTask, extract_video
 
-    settle_worker()
     with tempfile.TemporaryDirectory() as folder:
         config = ExtractConfig(inputs=(path,), corpus=Path(folder), all_frames=True)
         row = InputRow("0" * 16, "ok", group="0" * 16)

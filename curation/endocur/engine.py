@@ -39,9 +39,6 @@ ENDS_ALL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _POLL_S = 0.5
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Numbers of glibc's malloc.h."""
-
 
 @dataclass(frozen=True)
 class Failure:
@@ -188,7 +185,7 @@ def _work(pipe: Connection, pulse: Any, parent: int) -> None:
     _PULSE = pulse
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to answer
-    settle_worker()
+    _one_thread()
     task = pipe.recv()
     units = 0
     while True:
@@ -222,19 +219,10 @@ def _run(task: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
         return "done", Failure(f"unexpected {type(error).__name__}", "".join(traceback.format_exception(error)))
 
 
-def settle_worker() -> None:
-    """What every worker does first: one thread, and memory that stays.
-
-    Workers are the parallelism; a library that starts a thread a core in each of them only adds cost. And buffers of a
-    megabyte come and go with each frame: glibc would give them back to the kernel, which clears them anew each time,
-    for about a twentieth of the CPU time of extract.
-    """
+def _one_thread() -> None:
+    """Workers are the parallelism; a library that starts a thread a core in each of them only adds cost."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    tune = getattr(CDLL(None), "mallopt", None) if sys.platform.startswith("linux") else None
-    if tune is not None:
-        tune(_M_MMAP_THRESHOLD, 32 << 20)
-        tune(_M_TRIM_THRESHOLD, 256 << 20)
 
 
 def _die_with(parent: int) -> None:
