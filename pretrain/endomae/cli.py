@@ -47,6 +47,6 @@ def main() -> None:
     # Read when torch loads its OpenMP. Where other work shares the cores, threads that spin while they wait for each
     # other cost ten times the work itself: 6.3 s a step of mae-cpu at a load of 11, against 1.0 s when they sleep.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # The same of numpy's OpenBLAS: `endomae eval` of two small encoders took 155 s at a load of 5, 22 s when they sleep.
+    # The same of numpy's OpenBLAS: eval of two small encoders took 155 s at a load of 5, 22 s when they sleep.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     run_command("endomae", app, None)
