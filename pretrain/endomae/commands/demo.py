@@ -34,7 +34,7 @@ def lines(seed: int) -> tuple[tuple[str, ...], ...]:
         ("endocur", "dedup"),
         ("endocur", "shard"),
         ("endocur", "report"),
-        ("endomae", "pretrain", "--shards", "shards/", "--minutes", "2"),
+        ("endomae", "pretrain", "--shards", "shards/", "--minutes", "3"),
         ("endomae", "eval"),
     )
 
