@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from endocur import configs
-from endoshards.errors import run_command
+from endocur.configs import CORPUS
+from endoshards.errors import bugs_kept_in, run_command
 from endoshards.settings import command
 
 app = typer.Typer(
@@ -39,7 +40,8 @@ COMMANDS: tuple[tuple[str, type, str], ...] = (
 
 def _runner(name: str) -> Any:
     def run(config: Any) -> None:
-        import_module(f"endocur.commands.{name}").run(config)
+        with bugs_kept_in(getattr(config, "corpus", CORPUS) / "log"):
+            import_module(f"endocur.commands.{name}").run(config)
 
     return run
 
@@ -50,4 +52,9 @@ for _name, _kind, _doc in COMMANDS:
 
 def main() -> None:
     """Entry point of `endocur`."""
-    run_command("endocur", app, Path("corpus/log"))
+    # Read when a library loads its OpenMP or OpenBLAS: threads that spin while they wait for each other cost many times
+    # the work itself where the cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    # what an exception says may be a path, and a path a patient's name
+    run_command("endocur", app, words=False)

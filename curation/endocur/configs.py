@@ -54,6 +54,9 @@ class ExtractConfig:
     key: Path | None = option(None, "Key file for pseudonyms; one in your config folder if not given.", how=True)
     private: Path | None = option(None, "Folder for true paths; beside the key if not given.", how=True)
     keep_names: bool = option(False, "Keep file names (public data only); recorded in the corpus.", how=True)
+    private_sheets: bool = option(
+        False, "Write each video's sheet a second time with nothing hidden, into the private folder.", how=True
+    )
     rehash: bool = option(False, "Hash each file again instead of trusting path, size and time.", how=True)
     allow_failed: float | None = option(
         None, "Share of inputs that may fail; 0.01, and at least one, if not given.", how=True

@@ -82,6 +82,13 @@ class PrivateFolder:
             temporary.chmod(0o600)
         return file
 
+    def sheets(self) -> Path:
+        """The folder for sheets that show what is masked, made here."""
+        folder = self.path / "sheets"
+        self._make()
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def write_detail(self, unit: str, text: str) -> Path:
         """Keep the traceback of a failed unit; it may hold names."""
         file = self.path / "failures" / f"{unit}.txt"

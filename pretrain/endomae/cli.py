@@ -49,4 +49,4 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # The same of numpy's OpenBLAS: eval of two small encoders took 155 s at a load of 5, 22 s when they sleep.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
-    run_command("endomae", app, None)
+    run_command("endomae", app)

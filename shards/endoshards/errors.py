@@ -17,7 +17,8 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -55,6 +56,8 @@ class Stopped(EndoError):
     exit_code = 75
 
 
+INTERRUPTED = 130
+"""Exit code of ctrl-C."""
 MENDABLE_OS_ERRORS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again, nothing finished is lost",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again, nothing finished is lost",
@@ -77,13 +80,14 @@ def from_os_error(error: OSError) -> BadInput | None:
     return BadInput(f"{where}{advice}.")
 
 
-def run_command(program: str, call: Callable[[], object], log: Path | None = None) -> None:
+def run_command(program: str, call: Callable[[], object], *, words: bool = True) -> None:
     """Run a command line and end the process with the exit code of DESIGN section 5.
 
     Args:
         program: name put before the message, e.g. "endocur".
         call: the Typer application.
-        log: folder that keeps the traceback of a bug; the system's temporary folder if None or not there.
+        words: show and keep what a bug's exceptions say. False where that may be a patient's name, as part of a path:
+            types and places in our code are kept then, nothing else.
     """
     try:
         call()
@@ -91,31 +95,59 @@ def run_command(program: str, call: Callable[[], object], log: Path | None = Non
         _say(f"{program}: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _say(f"{program}: interrupted; the same command goes on from here.")
-        sys.exit(130)
+        _interrupted(program)
+    except SystemExit as leaving:
+        # Typer turns ctrl-C into a silent exit of this code
+        if leaving.code == INTERRUPTED:
+            _interrupted(program)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         mended = from_os_error(error)
         if mended is None:
-            _bug(program, error, log)
+            _bug(program, error, words)
         _say(f"{program}: {mended}")
         sys.exit(BadInput.exit_code)
     except Exception as error:  # noqa: BLE001 - the one boundary where a bug becomes exit code 1
-        _bug(program, error, log)
+        _bug(program, error, words)
 
 
-def _bug(program: str, error: BaseException, log: Path | None) -> None:
+@contextmanager
+def bugs_kept_in(folder: Path) -> Iterator[None]:
+    """The traceback of a bug that is raised inside goes to `folder`, if it is there by then."""
+    try:
+        yield
+    except Exception as error:
+        error.endo_log = folder  # type: ignore[attr-defined]
+        raise
+
+
+def _interrupted(program: str) -> None:
+    _say(f"{program}: interrupted; the same command goes on from here.")
+    sys.exit(INTERRUPTED)
+
+
+def _bug(program: str, error: BaseException, words: bool) -> None:
+    log: Path | None = getattr(error, "endo_log", None)
     folder = log if log is not None and log.is_dir() else Path(tempfile.gettempdir())
     kept = folder / f"{program}-bug-{os.getpid()}.txt"
-    text = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(error)) if words else _places(error)
     try:
         kept.write_text(text, encoding="utf-8")
     except OSError:
         _say(text)
-    _say(f"{program}: a bug of ours ({type(error).__name__}: {error}); the traceback is in {kept}.")
+    said = f"{type(error).__name__}: {error}" if words else type(error).__name__
+    _say(f"{program}: a bug of ours ({said}); the traceback is in {kept}.")
     sys.exit(1)
+
+
+def _places(error: BaseException) -> str:
+    """A traceback without what the exceptions say: types and lines of code, first cause first."""
+    before = error.__cause__ or error.__context__
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    return (_places(before) if before else "") + f"{stack}{type(error).__name__}\n"
 
 
 def _say(text: str) -> None:

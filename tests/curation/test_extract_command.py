@@ -101,6 +101,18 @@ def test_the_same_command_again_does_no_work_and_leaves_every_byte(study: Path) 
     assert times(study) == written
 
 
+def test_sheets_that_hide_nothing_are_written_beside_the_key_only_when_asked_for(fresh: Path, extracted: Path) -> None:
+    assert list((extracted / "home").rglob("*.jpg")) == []
+    endocur(fresh, "extract", "videos", *QUICK, "--private-sheets")
+    assert contents(fresh) == contents(extracted)
+    shown = sorted((fresh / "corpus" / "reports" / "sheets").glob("*.jpg"))
+    (clear,) = (fresh / "home" / ".config" / "endomae" / "private").glob("*/sheets")
+    assert [path.name for path in sorted(clear.glob("*"))] == [path.name for path in shown]
+    assert len(shown) == 3
+    assert all((clear / path.name).read_bytes() != path.read_bytes() for path in shown)
+    assert clear.parent.stat().st_mode & 0o077 == 0
+
+
 def test_two_workers_write_what_one_wrote(fresh: Path, extracted: Path) -> None:
     endocur(fresh, "extract", "videos", *QUICK, "--workers", "2")
     assert contents(fresh) == contents(extracted)

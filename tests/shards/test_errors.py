@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from endoshards.errors import (
     BadInput,
@@ -16,6 +18,7 @@ from endoshards.errors import (
     EndoError,
     Stopped,
     TooManyFailed,
+    bugs_kept_in,
     from_os_error,
     run_command,
 )
@@ -77,31 +80,65 @@ def test_an_os_error_nobody_can_mend_is_a_bug(tmp_path, capsys) -> None:
         raise OSError(errno.EBADF, "odd")
 
     with pytest.raises(SystemExit) as end:
-        run_command("endocur", call, tmp_path)
+        run_command("endocur", call)
     assert end.value.code == 1
+
+
+NAME = "Jane Doe"
+
+
+def buggy(folder: Path) -> Callable[[], None]:
+    def call() -> None:
+        with bugs_kept_in(folder):
+            try:
+                raise KeyError(NAME)
+            except KeyError as error:
+                raise ZeroDivisionError(NAME) from error
+
+    return call
 
 
 def test_a_bug_ends_with_1_one_line_and_a_kept_traceback(tmp_path, capsys) -> None:
-    def call() -> None:
-        raise ZeroDivisionError("oh")
-
     with pytest.raises(SystemExit) as end:
-        run_command("endocur", call, tmp_path)
+        run_command("endomae", buggy(tmp_path))
     assert end.value.code == 1
     (kept,) = tmp_path.iterdir()
-    assert capsys.readouterr().err == f"endocur: a bug of ours (ZeroDivisionError: oh); the traceback is in {kept}.\n"
+    said = capsys.readouterr().err
+    assert said == f"endomae: a bug of ours (ZeroDivisionError: {NAME}); the traceback is in {kept}.\n"
     assert "in call\n" in kept.read_text()
 
 
-def test_a_log_folder_that_is_not_there_does_not_hide_a_bug(tmp_path, capsys) -> None:
-    def call() -> None:
-        raise ZeroDivisionError("oh")
+def test_where_words_may_be_names_a_bug_keeps_types_and_places_only(tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        run_command("endocur", buggy(tmp_path), words=False)
+    assert end.value.code == 1
+    (kept,) = tmp_path.iterdir()
+    assert capsys.readouterr().err == f"endocur: a bug of ours (ZeroDivisionError); the traceback is in {kept}.\n"
+    text = kept.read_text()
+    assert text.count("in call\n") == 2
+    assert "KeyError\n" in text and text.endswith("ZeroDivisionError\n")
+    assert NAME not in text
 
+
+def test_a_log_folder_that_is_not_there_does_not_hide_a_bug(tmp_path, capsys) -> None:
     with pytest.raises(SystemExit):
-        run_command("endocur", call, tmp_path / "none")
+        run_command("endocur", buggy(tmp_path / "none"))
     kept = Path(capsys.readouterr().err.split("the traceback is in ")[1].strip().removesuffix("."))
     assert "ZeroDivisionError" in kept.read_text()
     kept.unlink()
+
+
+def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(capsys) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_command("endocur", lambda: app([]))
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "endocur: interrupted; the same command goes on from here.\n"
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

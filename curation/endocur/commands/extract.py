@@ -85,7 +85,10 @@ def run(config: ExtractConfig) -> None:
         identified = _identify(config, key, known, mine)
         _forget_failures(corpus, known, identified, [item for item in found if item.kind == "ignored"])
         markers = unit_markers(corpus)
-        plan = make_plan(identified, groups, markers, key, config)
+        clear_sheets = private.sheets() if config.private_sheets else None
+        plan = make_plan(identified, groups, markers, key, config, clear_sheets)
+        if clear_sheets is not None:
+            sys.stderr.write(f"sheets that hide nothing go to {clear_sheets}; they may show names\n")
         account.warnings += plan.warnings
         _replace_markers(corpus, plan, key, mine)
         _extract(config, corpus, plan, account, private)

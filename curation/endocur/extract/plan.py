@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from endocur.configs import ExtractConfig
 from endocur.corpus import STILLS_A_UNIT, InputRow, UnitMarker
@@ -39,7 +40,12 @@ class Plan:
 
 
 def make_plan(
-    inputs: Sequence[Identified], groups: Groups, markers: Sequence[UnitMarker], key: Key, config: ExtractConfig
+    inputs: Sequence[Identified],
+    groups: Groups,
+    markers: Sequence[UnitMarker],
+    key: Key,
+    config: ExtractConfig,
+    clear_sheets: Path | None = None,
 ) -> Plan:
     """Sort inputs into units.
 
@@ -65,9 +71,9 @@ def make_plan(
             plan.failed.append(failed_marker(id_, first.reason, rows[id_], unit_fingerprint(config, id_)))
             plan.unit_of[id_] = id_
         elif first.item.kind == "video":
-            plan.videos.append(
-                VideoTask(config.corpus, first.item.path, id_, unit_fingerprint(config, id_), rows[id_], config)
-            )
+            print_ = unit_fingerprint(config, id_)
+            task = VideoTask(config.corpus, first.item.path, id_, print_, rows[id_], config, clear_sheets)
+            plan.videos.append(task)
             plan.unit_of[id_] = id_
         else:
             folder = key.folder_key(str(first.item.path.absolute().parent))

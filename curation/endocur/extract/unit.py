@@ -37,6 +37,8 @@ class VideoTask:
     inputs: tuple[InputRow, ...]
     """The video and its byte copies; statuses are filled in here."""
     config: ExtractConfig
+    clear_sheets: Path | None = None
+    """Folder for sheets that show what is masked; none are written without."""
 
     @property
     def group_id(self) -> str:
@@ -203,5 +205,8 @@ def _sheet(task: VideoTask, found: Probe) -> None:
     """The sheets a user looks at, one a segment: probe frames, outline of the view, boxes of overlays."""
     folder = Corpus(task.root).reports / "sheets"
     for shape, part in found.segments.items():
-        data = contact_sheet(found.frames[shape], part.layout, caption=f"{task.unit} {part.view_id}")
-        write_atomic(folder / f"{task.unit}.{part.view_id}.jpg", data)
+        name, caption = f"{task.unit}.{part.view_id}.jpg", f"{task.unit} {part.view_id}"
+        write_atomic(folder / name, contact_sheet(found.frames[shape], part.layout, caption=caption))
+        if task.clear_sheets is not None:
+            clear = contact_sheet(found.frames[shape], part.layout, caption=caption, clear=True)
+            write_atomic(task.clear_sheets / name, clear)
