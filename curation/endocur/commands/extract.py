@@ -86,7 +86,7 @@ def run(config: ExtractConfig) -> None:
         _forget_failures(corpus, known, identified, [item for item in found if item.kind == "ignored"])
         markers = unit_markers(corpus)
         clear_sheets = private.sheets() if config.private_sheets else None
-        plan = make_plan(identified, groups, markers, key, config, clear_sheets)
+        plan = make_plan(identified, groups, markers, key, config, clear_sheets=clear_sheets)
         if clear_sheets is not None:
             sys.stderr.write(f"sheets that hide nothing go to {clear_sheets}; they may show names\n")
         account.warnings += plan.warnings

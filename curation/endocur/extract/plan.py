@@ -45,6 +45,7 @@ def make_plan(
     markers: Sequence[UnitMarker],
     key: Key,
     config: ExtractConfig,
+    *,
     clear_sheets: Path | None = None,
 ) -> Plan:
     """Sort inputs into units.
