@@ -22,32 +22,45 @@ GROUND = "ground"
 
 
 def ground(corpus: Corpus, stage: str) -> dict[str, Any]:
-    """Frames and groups (16 hex digits), version of the scores, fingerprints of earlier decisions, as they are now.
+    """Frames and groups (16 hex digits), versions of the scores, fingerprints of earlier decisions, as they are now.
 
     Args:
         corpus: any corpus.
         stage: one of DECIDING, or any other word for what comes after all of them (shard, report).
     """
-    now = ground_of(unit_markers(corpus), read_accounts(corpus), stage)
-    if now["scores"] is None:  # never scored anew: the scores are those of extract, of this version
-        from endocur.quality.scores import VERSION
+    from endocur.tables import score_versions
 
-        now["scores"] = VERSION
-    return now
+    # Extract scores too, and by its own version: only the score tables know which versions a corpus holds.
+    return ground_of(unit_markers(corpus), valid_accounts(corpus), stage) | {"scores": score_versions(corpus)}
 
 
 def ground_of(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str, Any]], stage: str) -> dict[str, Any]:
-    """The same from what was read already, without a library; scores are None where `score` never ran."""
+    """The same from what was read already, without a library.
+
+    `scores` is what the last `endocur score`, whose fingerprint is `scored`, made of all frames; empty if there
+    was none. What extract added later does not show here: `changed` asks only whether `score` ran since.
+    """
     before = DECIDING[: DECIDING.index(stage)] if stage in DECIDING else DECIDING
     units = [
         [marker.name, marker.fingerprint, marker.frames, sorted({(row.id, row.group) for row in marker.inputs})]
         for marker in markers
         if marker.frames
     ]
+    score = accounts.get("score", {})
     return {
         "frames": fingerprint(units),
-        "scores": accounts.get("score", {}).get("extra", {}).get("score_version"),
+        "scored": score.get("fingerprint", ""),
+        "scores": [score["extra"]["score_version"]] if score else [],
         "before": {name: accounts[name]["fingerprint"] for name in before if name in accounts},
+    }
+
+
+def valid_accounts(corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """Stage -> its last account, less those of decisions that are gone (`extract --restart` removes them)."""
+    return {
+        stage: account
+        for stage, account in read_accounts(corpus).items()
+        if stage not in DECIDING or (corpus.decisions / f"{stage}.parquet").is_file()
     }
 
 
@@ -55,7 +68,7 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two grounds, as a phrase; empty if nothing does."""
     if then.get("frames") != now["frames"]:
         return "frames or groups changed since"
-    if now["scores"] not in (None, then.get("scores")):
+    if now["scored"] not in ("", then.get("scored")) and now["scores"] != then.get("scores"):
         return "frames were scored again since"
     before, after = then.get("before", {}), now["before"]
     other = [name for name in DECIDING if before.get(name) != after.get(name)]

@@ -108,6 +108,12 @@ def inputs_fingerprint(corpus: Corpus, stage: str) -> str:
     return fingerprint({"frames": content, "before": {name: value for name, value in before.items() if value}})
 
 
+def score_versions(corpus: Corpus) -> list[str]:
+    """Versions of the scores of all finished units, sorted. Raises: BadInput if a score table is not there."""
+    units = [marker for marker in unit_markers(corpus) if marker.frames]
+    return sorted({version for marker in units for version in _chapter_versions(corpus, marker)})
+
+
 def write_decisions(
     corpus: Corpus, stage: str, decisions: pa.Table, fingerprint: str, *, command: str | None = None
 ) -> None:
@@ -290,9 +296,12 @@ def _pack_name(unit: str, digits: int) -> str:
 
 def _unit_content(corpus: Corpus, marker: UnitMarker) -> list[object]:
     """What decides a unit's rows: how its frames were made, its groups, the version of its scores."""
-    versions = [version_of(chapter_files(corpus, marker.name, k).scores) for k in range(marker.chapters)]
     groups = sorted({(row.id, row.group) for row in marker.inputs})
-    return [marker.name, marker.fingerprint, marker.frames, versions, groups]
+    return [marker.name, marker.fingerprint, marker.frames, _chapter_versions(corpus, marker), groups]
+
+
+def _chapter_versions(corpus: Corpus, marker: UnitMarker) -> list[str]:
+    return [version_of(chapter_files(corpus, marker.name, k).scores) for k in range(marker.chapters)]
 
 
 def _unit_rows(corpus: Corpus, marker: UnitMarker) -> pa.Table:

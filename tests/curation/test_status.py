@@ -12,14 +12,17 @@ import pytest
 
 from endocur.account import Account
 from endocur.commands.status import lines
-from endocur.corpus import Corpus, InputRow, UnitMarker, write_marker
+from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, write_marker
 from endocur.ground import DECIDING, GROUND, ground
 from endocur.quality.scores import VERSION
+from endocur.quality.table import SCORE_COLUMNS
 from endocur.report.standing import StageStanding, Standing, standing
+from endocur.store import write_table
 from endocur.tables import STAGES
 from endoshards.files import Lock, write_atomic
 
 MARKER = UnitMarker("00000000000000a1", "ok", "", "video", 1, 40, "f" * 16, (InputRow("00000000000000a1", "ok"),))
+OTHER = replace(MARKER, name="00000000000000b2")
 
 
 @pytest.fixture
@@ -27,7 +30,15 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
     monkeypatch.chdir(tmp_path)
     corpus = Corpus(Path("corpus"))
     write_atomic(corpus.toml, 'format = 1\ncorpus_id = "3f2a91c07bd4"\nkey_check = "x"\n[extract]\nfps = 1.0\n')
+    put_scores(corpus, VERSION)
     return corpus
+
+
+def put_scores(corpus: Corpus, version: str) -> None:
+    """The head of the score table of MARKER's unit; its rows do not matter here."""
+    table = SCORE_COLUMNS.empty_table().replace_schema_metadata({"score_version": version})
+    for name in (MARKER.name, OTHER.name):
+        write_table(chapter_files(corpus, name, 0).scores, table)
 
 
 def account(
@@ -37,6 +48,8 @@ def account(
     said = Account(stage, corpus.log)
     said.seen, said.kept = seen, seen - dropped
     said.drop("some reason", dropped)
+    if stage in DECIDING:
+        write_atomic(corpus.decisions / f"{stage}.parquet", "decisions")
     said.finish("endomae pretrain --shards shards/", fingerprint, {GROUND: ground(corpus, stage), **extra})
 
 
@@ -104,7 +117,7 @@ def test_the_same_filter_again_leaves_all_as_it_is(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        (replace(MARKER, name="00000000000000b2"), "frames or groups changed since"),
+        (OTHER, "frames or groups changed since"),
         (
             replace(MARKER, inputs=(InputRow("00000000000000a1", "ok", group="1" * 16),)),
             "frames or groups changed since",
@@ -141,7 +154,7 @@ def test_a_stale_stage_is_to_be_repeated_as_it_was_typed(corpus: Corpus) -> None
     config = {"min_quality": 0.3, "min": ["sharpness=0.2", "colour=0.1"], "thresholds": {"quality": 0.3}}
     account(corpus, "filter", 40, 10, config=config)
     account(corpus, "dedup", 30, 5, config={"encoder": "builtin:descriptor", "threshold": None})
-    write_marker(corpus, replace(MARKER, name="00000000000000b2"))
+    write_marker(corpus, OTHER)
     assert standing(corpus).next == "endocur filter --min-quality 0.3 --min sharpness=0.2 --min colour=0.1"
     account(corpus, "filter", 80, 10, config=config)
     assert standing(corpus).next == "endocur dedup"
@@ -151,6 +164,45 @@ def test_the_same_scores_again_leave_decisions_as_they_are(corpus: Corpus) -> No
     walk(corpus)
     account(corpus, "score", 40, score_version=VERSION)
     assert states(standing(corpus))["filter"] == "done"
+
+
+def test_a_first_score_that_gives_what_extract_gave_leaves_decisions_as_they_are(corpus: Corpus) -> None:
+    """Whatever an account of older scores says: frames were extracted anew since, with later ones."""
+    account(corpus, "score", 40, fingerprint="0" * 16, score_version="an older one")
+    walk(corpus)
+    account(corpus, "score", 40, fingerprint="3" * 16, score_version=VERSION)
+    assert states(standing(corpus))["filter"] == "done"
+
+
+def test_a_score_that_brings_old_frames_up_to_date_makes_decisions_stale(corpus: Corpus) -> None:
+    """An older version extracted these frames; the filter, although of this one, read the old scores."""
+    put_scores(corpus, "an older one")
+    walk(corpus)
+    assert states(standing(corpus))["filter"] == "done"
+    put_scores(corpus, VERSION)
+    account(corpus, "score", 40, score_version=VERSION)
+    assert states(standing(corpus))["filter"] == "stale"
+
+
+def test_frames_scored_by_two_versions_are_no_news_until_they_are_scored_again(corpus: Corpus) -> None:
+    account(corpus, "score", 40, score_version="an older one")
+    write_marker(corpus, OTHER)
+    table = SCORE_COLUMNS.empty_table().replace_schema_metadata({"score_version": "an older one"})
+    write_table(chapter_files(corpus, OTHER.name, 0).scores, table)
+    walk(corpus)
+    assert states(standing(corpus))["filter"] == "done"
+    account(corpus, "score", 80, fingerprint="3" * 16, score_version=VERSION)
+    assert states(standing(corpus))["filter"] == "stale"
+
+
+def test_decisions_that_are_gone_were_not_made(corpus: Corpus) -> None:
+    """`extract --restart` removes them; the accounts in log/ stay."""
+    walk(corpus)
+    for path in corpus.decisions.iterdir():
+        path.unlink()
+    found = standing(corpus)
+    assert states(found) == {"extract": "done", "filter": "not run", "dedup": "not run", "shard": "stale"}
+    assert found.next == "endocur filter"
 
 
 def test_shards_are_to_be_written_again_as_they_were(corpus: Corpus) -> None:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from endocur.account import read_accounts
 from endocur.configs import DedupConfig, FilterConfig, ShardConfig
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
-from endocur.ground import DECIDING, GROUND, changed, ground_of, inputs_by_status
+from endocur.ground import DECIDING, GROUND, changed, ground_of, inputs_by_status, valid_accounts
 from endocur.select.wording import with_corpus
 from endoshards.files import process_start
 
@@ -61,7 +60,7 @@ class Standing:
 
 def standing(corpus: Corpus) -> Standing:
     """Read markers, accounts and locks. Raises: BadInput if one of them is damaged."""
-    markers, accounts = unit_markers(corpus), read_accounts(corpus)
+    markers, accounts = unit_markers(corpus), valid_accounts(corpus)
     stages = [_extract(corpus, markers, accounts)]
     names = [name for name in (*DECIDING, "shard") if name in ROAD or name in accounts]
     broken = ""
