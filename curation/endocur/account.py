@@ -32,6 +32,14 @@ class Account:
         self._log = log
         self._started = time.monotonic()
 
+    def forget(self) -> None:
+        """Remove the stage's last account, before its results are replaced.
+
+        A kill in between then leaves new results without an account, which `status` calls unfinished, and never an
+        old account that passes for theirs.
+        """
+        (self._log / f"{self.stage}.json").unlink(missing_ok=True)
+
     def drop(self, reason: str, n: int = 1) -> None:
         """Count `n` dropped for `reason`."""
         if n:

@@ -125,6 +125,10 @@ class FilterConfig:
                 raise BadOption(
                     f"--min {text}: write NAME=VALUE with a value from 0 to 1, for example --min {name}=0.3."
                 )
+            if name == "quality":
+                raise BadOption(f"--min {text}: quality has its own option; write --min-quality {value:g}.")
+            if name in wanted:
+                raise BadOption(f"--min {text}: {name} has a threshold already, {wanted[name]:g}; say one.")
             wanted[name] = value
         return wanted
 

@@ -83,7 +83,7 @@ def read_chapter_table(path: Path) -> pa.Table:
     """One frame table, columns FRAME_COLUMNS, in stored order. Raises: BadInput if it is damaged."""
     try:
         return pq.read_table(path, schema=FRAME_COLUMNS, partitioning=None)
-    except (pa.ArrowInvalid, FileNotFoundError) as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise BadInput(f"{path} cannot be read ({type(error).__name__}); run endocur extract again.") from None
 
 

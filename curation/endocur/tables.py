@@ -60,9 +60,21 @@ def frames(corpus: Corpus, columns: Sequence[str] | None = None) -> pa.Table:
     names = list(columns) if columns is not None else TABLE_COLUMNS.names
     wanted = names if "frame_id" in names else [*names, "frame_id"]
     schema = pa.schema([TABLE_COLUMNS.field(name) for name in wanted])
-    packs = [pq.read_table(path, columns=wanted, partitioning=None) for path in update_packs(corpus)]
+    packs = [_read_pack(corpus, path, wanted) for path in update_packs(corpus)]
     table = pa.concat_tables([pack.cast(schema) for pack in packs]) if packs else schema.empty_table()
     return _in_order(table).select(names)
+
+
+def _read_pack(corpus: Corpus, path: Path, columns: Sequence[str]) -> pa.Table:
+    """One pack; where its bytes are damaged it is made again first, for it is derived."""
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        if not _is_damage(error):
+            raise
+    path.unlink()
+    update_packs(corpus)
+    return pq.read_table(path, columns=columns, partitioning=None)
 
 
 def update_packs(corpus: Corpus) -> list[Path]:
@@ -79,7 +91,7 @@ def update_packs(corpus: Corpus) -> list[Path]:
     remove_temporaries(corpus.tables)
     for path in paths:
         content = fingerprint([_unit_content(corpus, marker) for marker in members[path.name]])
-        if _metadata(path).get("content") != content:
+        if (_head(path) or {}).get("content") != content:
             rows = _in_order(pa.concat_tables([_unit_rows(corpus, marker) for marker in members[path.name]]))
             write_table(path, rows.replace_schema_metadata({"content": content}))
     for path in corpus.tables.glob("frames*.parquet"):
@@ -101,9 +113,7 @@ def stage_fingerprint(corpus: Corpus, stage: str, config_what: Mapping[str, obje
 
 def inputs_fingerprint(corpus: Corpus, stage: str) -> str:
     """16 hex digits over what comes to a stage: frames, scores, decisions of the stages before it."""
-    before = {
-        name: _metadata(_decision_path(corpus, name)).get("fingerprint") for name in STAGES[: STAGES.index(stage)]
-    }
+    before = {name: _decision_head(corpus, name).get("fingerprint") for name in STAGES[: STAGES.index(stage)]}
     content = [_unit_content(corpus, marker) for marker in unit_markers(corpus) if marker.frames]
     return fingerprint({"frames": content, "before": {name: value for name, value in before.items() if value}})
 
@@ -146,20 +156,38 @@ def read_decisions(corpus: Corpus, stage: str) -> pa.Table | None:
         return None
     try:
         return pq.read_table(path, schema=DECISION_COLUMNS, partitioning=None)
-    except pa.ArrowInvalid as error:
-        raise BadInput(f"{path} is damaged ({error}); decide anew: endocur {stage}.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        if not _is_damage(error):
+            raise
+        raise _damaged(corpus, stage) from None
+
+
+def decided_so(corpus: Corpus, stage: str, fingerprint: str) -> pa.Table | None:
+    """As `read_decisions`, but None also where they are damaged or were made on other grounds."""
+    head = _head(_decision_path(corpus, stage))
+    if head is None or head.get("fingerprint") != fingerprint:
+        return None
+    try:
+        return read_decisions(corpus, stage)
+    except BadInput:
+        return None
 
 
 def decided_with(corpus: Corpus, stage: str) -> str | None:
     """Fingerprint that a stage's decisions were written with; None if it never ran."""
-    return _metadata(_decision_path(corpus, stage)).get("fingerprint")
+    return _decision_head(corpus, stage).get("fingerprint")
 
 
-def stale(corpus: Corpus) -> list[str]:
-    """Stages whose decisions no longer fit what came to them, and the stages that follow those; in order."""
+def stale(corpus: Corpus, before: str | None = None) -> list[str]:
+    """Stages whose decisions no longer fit what came to them, and the stages that follow those; in order.
+
+    Args:
+        corpus: any corpus.
+        before: only the stages before this one are looked at; all if None.
+    """
     found: list[str] = []
-    for stage in STAGES:
-        head = _metadata(_decision_path(corpus, stage))
+    for stage in STAGES[: STAGES.index(before) if before else None]:
+        head = _decision_head(corpus, stage)
         if head and (found or head.get("inputs") != inputs_fingerprint(corpus, stage)):
             found.append(stage)
     return found
@@ -173,11 +201,9 @@ def require_fresh(corpus: Corpus, before: str | None = None) -> None:
         before: only the stages before this one count; all if None.
     Raises: BadInput if one is stale, with the command lines that mend it, in order.
     """
-    old = stale(corpus)
-    if before is not None:
-        old = [stage for stage in old if STAGES.index(stage) < STAGES.index(before)]
+    old = stale(corpus, before)
     if old:
-        lines = " && ".join(with_corpus(_metadata(_decision_path(corpus, stage))["command"], corpus) for stage in old)
+        lines = " && ".join(with_corpus(_decision_head(corpus, stage)["command"], corpus) for stage in old)
         raise BadInput(
             f"frames, scores or an earlier stage changed after {' and '.join(old)} ran on {corpus.root}, "
             f"so what was decided no longer holds; run: {lines}"
@@ -278,14 +304,34 @@ def _decision_path(corpus: Corpus, stage: str) -> Path:
     return corpus.decisions / f"{stage}.parquet"
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    """What we wrote into a table's head; {} if the file is not there. Raises: BadInput if it is damaged."""
+def _decision_head(corpus: Corpus, stage: str) -> dict[str, str]:
+    """What stands in the head of a stage's decisions; {} if there are none. Raises: BadInput if damaged."""
+    head = _head(_decision_path(corpus, stage))
+    if head is None:
+        raise _damaged(corpus, stage)
+    return head
+
+
+def _damaged(corpus: Corpus, stage: str) -> BadInput:
+    again = with_corpus(f"endocur {stage}", corpus)
+    return BadInput(f"{_decision_path(corpus, stage)} is damaged; decide anew: {again}")
+
+
+def _is_damage(error: Exception) -> bool:
+    """An OSError with a number is the disk's or the rights'; pyarrow's own about bytes it cannot read has none."""
+    return getattr(error, "errno", None) is None
+
+
+def _head(path: Path) -> dict[str, str] | None:
+    """What we wrote into a table's head; {} if the file is not there, None if it is damaged."""
     try:
         head = pq.read_schema(path).metadata or {}
     except FileNotFoundError:
         return {}
-    except pa.ArrowInvalid as error:
-        raise BadInput(f"{path} is damaged ({error}); delete it and run the command that writes it again.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        if not _is_damage(error):
+            raise
+        return None
     return {key.decode("utf-8"): value.decode("utf-8", "replace") for key, value in head.items()}
 
 

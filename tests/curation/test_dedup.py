@@ -25,6 +25,7 @@ from endocur.configs import DedupConfig, FilterConfig
 from endocur.corpus import Corpus
 from endocur.select.dedup import Duplicates, find_duplicates
 from endocur.select.search import cosine, make_search, unit
+from endoeval.encoders import duplicate_cosine
 from endoshards.errors import BadInput, BadOption
 
 KINDS = ("faiss", "numpy")
@@ -177,7 +178,7 @@ def pan(seed: int, frames: int, step: int) -> list[np.ndarray]:
 def corpus(tmp_path: Path) -> Corpus:
     """A slow pan, a still camera, two other places, and a later look at the first."""
     made = make_corpus(tmp_path / "corpus")
-    add_unit(made, "pan", pan(1, 12, 12))
+    add_unit(made, "pan", pan(1, 12, 4))
     add_unit(made, "rest", [look(canvas(2))] * 4)
     add_unit(made, "places", [look(canvas(3)), look(canvas(4)), look(canvas(2))])
     return made
@@ -198,11 +199,12 @@ def test_copies_go_for_the_best_frame_across_videos(corpus: Corpus, capsys: pyte
         if not row["keep"]:
             assert (row["stage"], row["reason"]) == ("dedup", "duplicate")
             other, _, value = row["evidence"].partition(", cosine ")
-            assert other in kept and 0.8 <= float(value) <= 1.0
+            assert other in kept and duplicate_cosine("builtin:descriptor") <= float(value) <= 1.0
             assert (-quality[other], other) < (-quality[name], name)
     account = json.loads((corpus.log / "dedup.json").read_text())
     assert (account["seen"], account["kept"]) == (19, len(kept))
-    assert account["extra"]["threshold"] == 0.8 and account["extra"]["config"]["encoder"] == "builtin:descriptor"
+    assert account["extra"]["threshold"] == duplicate_cosine("builtin:descriptor")
+    assert account["extra"]["config"]["encoder"] == "builtin:descriptor"
 
 
 def test_only_frames_kept_so_far_take_part(corpus: Corpus) -> None:
@@ -235,6 +237,31 @@ def test_the_same_again_gives_equal_bytes_and_another_threshold_others(corpus: C
     add_unit(corpus, "new", [look(canvas(6))])
     with pytest.raises(BadInput, match=rf"run: endocur dedup --threshold 0\.99 --corpus {corpus.root}$"):
         tables.require_fresh(corpus)
+
+
+def test_damaged_decisions_are_decided_anew(corpus: Corpus) -> None:
+    run(corpus)
+    path = corpus.decisions / "dedup.parquet"
+    whole = path.read_bytes()
+    for damage in (b"", whole[:200], whole[:8] + b"\x5a" * 200 + whole[208:]):
+        path.write_bytes(damage)
+        run(corpus)
+        assert path.read_bytes() == whole
+
+
+def test_what_comes_next_is_the_line_as_typed_not_the_constant_of_the_day(corpus: Corpus) -> None:
+    run(corpus)
+    assert json.loads((corpus.log / "dedup.json").read_text())["extra"]["again"] == ["endocur", "dedup"]
+    run(corpus, threshold=0.97)
+    again = json.loads((corpus.log / "dedup.json").read_text())["extra"]["again"]
+    assert again == ["endocur", "dedup", "--threshold", "0.97"]
+
+
+@pytest.mark.parametrize("spec", ["", "builtin:nothing", "no such folder", "timm:"])
+def test_an_unknown_encoder_is_refused_as_that_whatever_the_threshold(corpus: Corpus, spec: str) -> None:
+    for threshold in (None, 0.95):
+        with pytest.raises(BadInput, match=rf"^'{spec}' names no encoder; allowed: "):
+            run(corpus, encoder=spec, threshold=threshold)
 
 
 def test_an_encoder_without_a_measured_threshold_needs_one(corpus: Corpus) -> None:

@@ -155,11 +155,48 @@ def test_a_filter_that_keeps_nothing_warns_and_dedup_after_it_is_refused(
 ) -> None:
     run(corpus, min_quality=1.0)
     said = capsys.readouterr().out
-    assert "warning: no frame is left; lower the thresholds, for example: endocur filter --min-quality 0.2" in said
+    assert (
+        "warning: no frame is left; lower the thresholds, for example: endocur filter --min-quality 0.2 --corpus"
+        in said
+    )
     assert "next:" not in said
     with pytest.raises(BadInput, match=r"all 7 frames of .* were dropped before dedup; lower a threshold") as refused:
         dedup_command.run(DedupConfig(corpus=corpus.root))
     assert refused.value.exit_code == 3
+
+
+def spoilt(table: bytes) -> bytes:
+    """A Parquet file whose head and foot are whole and whose rows are not."""
+    return table[:8] + b"\x5a" * (len(table) // 4) + table[8 + len(table) // 4 :]
+
+
+def test_damaged_decisions_are_decided_anew(corpus: Corpus) -> None:
+    run(corpus)
+    path = corpus.decisions / "filter.parquet"
+    whole = path.read_bytes()
+    for damage in (b"", whole[:200], spoilt(whole)):
+        path.write_bytes(damage)
+        run(corpus)
+        assert path.read_bytes() == whole
+
+
+def test_a_damaged_pack_of_rows_is_packed_anew(corpus: Corpus) -> None:
+    run(corpus)
+    path = corpus.tables / "frames.parquet"
+    whole = path.read_bytes()
+    for damage in (b"", whole[:200], spoilt(whole)):
+        path.write_bytes(damage)
+        run(corpus)
+        assert path.read_bytes() == whole
+
+
+def test_damaged_scores_are_refused_with_the_line_that_mends_them(corpus: Corpus) -> None:
+    (path,) = corpus.scores.iterdir()
+    whole = path.read_bytes()
+    for damage in (b"", whole[:200], spoilt(whole)):
+        path.write_bytes(damage)
+        with pytest.raises(BadInput, match=r"cannot be read .*; make it anew: endocur score --corpus"):
+            run(corpus)
 
 
 def test_a_corpus_without_frames_is_refused(tmp_path: Path) -> None:
@@ -175,6 +212,9 @@ def test_a_corpus_without_frames_is_refused(tmp_path: Path) -> None:
         ({"min": ("sharpnes=0.3",)}, "'sharpnes' is no score; known: quality, sharpness"),
         ({"min": ("sharpness",)}, "write NAME=VALUE with a value from 0 to 1, for example --min sharpness=0.3"),
         ({"min": ("sharpness=3",)}, "write NAME=VALUE with a value from 0 to 1"),
+        ({"min": ("sharpness=nan",)}, "write NAME=VALUE with a value from 0 to 1"),
+        ({"min": ("colour=0.1", "colour=0.2")}, r"--min colour=0\.2: colour has a threshold already, 0\.1; say one\."),
+        ({"min": ("quality=0.3",)}, r"--min quality=0\.3: quality has its own option; write --min-quality 0\.3\."),
     ],
 )
 def test_a_malformed_threshold_is_named_with_what_is_allowed(options: dict[str, object], text: str) -> None:

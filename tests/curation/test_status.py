@@ -151,13 +151,27 @@ def test_new_scores_make_decisions_stale(corpus: Corpus) -> None:
 def test_a_stale_stage_is_to_be_repeated_as_it_was_typed(corpus: Corpus) -> None:
     write_marker(corpus, MARKER)
     account(corpus, "extract", 40)
-    config = {"min_quality": 0.3, "min": ["sharpness=0.2", "colour=0.1"], "thresholds": {"quality": 0.3}}
-    account(corpus, "filter", 40, 10, config=config)
-    account(corpus, "dedup", 30, 5, config={"encoder": "builtin:descriptor", "threshold": None})
+    again = ["endocur", "filter", "--min-quality", "0.3", "--min", "sharpness=0.2", "--min", "colour=0.1"]
+    account(corpus, "filter", 40, 10, again=again)
+    account(corpus, "dedup", 30, 5, again=["endocur", "dedup", "--encoder", "my run"], config={"threshold": 0.9})
     write_marker(corpus, OTHER)
     assert standing(corpus).next == "endocur filter --min-quality 0.3 --min sharpness=0.2 --min colour=0.1"
-    account(corpus, "filter", 80, 10, config=config)
-    assert standing(corpus).next == "endocur dedup"
+    account(corpus, "filter", 80, 10, again=again)
+    assert standing(corpus).next == "endocur dedup --encoder 'my run'", "the constant of the day, not of that day"
+
+
+def test_after_a_filter_that_keeps_nothing_comes_another_filter(corpus: Corpus) -> None:
+    walk(corpus)
+    account(corpus, "filter", 40, 40, fingerprint="2" * 16)
+    assert standing(corpus).next == "endocur filter --min-quality 0.2"
+
+
+def test_a_stage_killed_between_its_decisions_and_its_account_is_unfinished(corpus: Corpus) -> None:
+    walk(corpus)
+    Account("dedup", corpus.log).forget()
+    found = standing(corpus)
+    assert states(found) == {"extract": "done", "filter": "done", "dedup": "unfinished", "shard": "stale"}
+    assert found.next == "endocur dedup"
 
 
 def test_the_same_scores_again_leave_decisions_as_they_are(corpus: Corpus) -> None:

@@ -168,8 +168,9 @@ def test_an_unknown_stage_is_our_own_mistake(corpus: Corpus) -> None:
 def test_damaged_decisions_are_named(corpus: Corpus) -> None:
     decide(corpus, "filter", dict.fromkeys(ids(corpus), True))
     (corpus.decisions / "filter.parquet").write_bytes(b"PAR1")
+    assert tables.stale(corpus, before="filter") == [], "what comes before the damage does not read it"
     for read in (lambda: tables.read_decisions(corpus, "filter"), lambda: tables.stale(corpus)):
-        with pytest.raises(BadInput, match=r"filter\.parquet is damaged"):
+        with pytest.raises(BadInput, match=r"filter\.parquet is damaged; decide anew: endocur filter --corpus"):
             read()
 
 

@@ -18,7 +18,7 @@ from endocur.ground import GROUND, ground
 from endocur.select.dedup import VERSION, find_duplicates
 from endocur.select.embeddings import Vectors, embed_corpus, unfinished
 from endocur.select.search import make_search
-from endocur.select.wording import no_frames, with_corpus
+from endocur.select.wording import lower_filter, no_frames, with_corpus
 from endoshards.errors import BadInput
 from endoshards.files import remove_temporaries
 from endoshards.settings import what
@@ -31,8 +31,9 @@ REASON = "duplicate"
 
 def run(config: DedupConfig) -> None:
     """Embed what is missing, compare, write decisions, give account."""
-    from endoeval.encoders import load
+    from endoeval.encoders import load, require_known
 
+    require_known(config.encoder)
     corpus = open_corpus(config.corpus)
     with corpus_lock(corpus):
         tables.require_fresh(corpus, before="dedup")
@@ -43,11 +44,13 @@ def run(config: DedupConfig) -> None:
         encoder = load(config.encoder, config.device)
         settings = {"encoder": encoder.encoder_id, "threshold": threshold, "version": VERSION}
         fingerprint = tables.stage_fingerprint(corpus, "dedup", settings)
-        decisions = tables.read_decisions(corpus, "dedup")
-        if decisions is None or tables.decided_with(corpus, "dedup") != fingerprint:
+        again = _again(config)
+        decisions = tables.decided_so(corpus, "dedup", fingerprint)
+        if decisions is None:
             embed_missing(corpus, encoder, account)
             decisions = decide(corpus, encoder, frames, threshold, account)
-            tables.write_decisions(corpus, "dedup", decisions, fingerprint, command=_again(config))
+            account.forget()
+            tables.write_decisions(corpus, "dedup", decisions, fingerprint, command=shlex.join(again))
         account.seen, account.kept = len(decisions), pc.sum(decisions["keep"].cast(pa.int64())).as_py()
         account.drop(REASON, account.seen - account.kept)
         account.finish(
@@ -57,6 +60,7 @@ def run(config: DedupConfig) -> None:
                 "encoder_id": encoder.encoder_id,
                 "threshold": threshold,
                 "config": {**what(config), "threshold": threshold},
+                "again": again,
                 GROUND: ground(corpus, "dedup"),
             },
         )
@@ -73,10 +77,9 @@ def best_first(corpus: Corpus) -> pa.Table:
     seen = len(frames)
     frames = frames.filter(pc.is_in(frames["frame_id"], value_set=tables.kept_before(corpus, "dedup")))
     if not len(frames):
-        line = with_corpus("endocur filter --min-quality 0.2", corpus)
         raise BadInput(
             f"all {seen:,} frames of {corpus.root} were dropped before dedup; "
-            f"lower a threshold and go on from there: {line}"
+            f"lower a threshold and go on from there: {lower_filter(corpus)}"
         )
     return frames.take(pc.sort_indices(frames, [("quality", "descending"), ("frame_id", "ascending")]))
 
@@ -126,7 +129,8 @@ def decide(corpus: Corpus, encoder: Encoder, frames: pa.Table, threshold: float,
     )
 
 
-def _again(config: DedupConfig) -> str:
-    words = [] if config.encoder == DedupConfig().encoder else [f"--encoder {shlex.quote(config.encoder)}"]
-    words += [] if config.threshold is None else [f"--threshold {config.threshold:g}"]
-    return " ".join(["endocur dedup", *words])
+def _again(config: DedupConfig) -> list[str]:
+    """The line that decides the same again, less `--corpus`; a threshold only where one was given."""
+    words = ["endocur", "dedup"]
+    words += [] if config.encoder == DedupConfig().encoder else ["--encoder", config.encoder]
+    return words + ([] if config.threshold is None else ["--threshold", f"{config.threshold:g}"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pyarrow.compute as pc
 
 from endocur import tables
@@ -10,7 +12,7 @@ from endocur.configs import SCORE_NAMES, FilterConfig
 from endocur.corpus import corpus_lock, open_corpus
 from endocur.ground import GROUND, ground
 from endocur.select.filter import VERSION, decide
-from endocur.select.wording import no_frames, with_corpus
+from endocur.select.wording import lower_filter, no_frames, with_corpus
 from endoshards.files import remove_temporaries
 from endoshards.settings import what
 
@@ -29,23 +31,29 @@ def run(config: FilterConfig) -> None:
         thresholds = config.thresholds()
         decisions = decide(frames, thresholds)
         fingerprint = tables.stage_fingerprint(corpus, "filter", {"thresholds": thresholds, "version": VERSION})
-        tables.write_decisions(corpus, "filter", decisions, fingerprint, command=_again(thresholds))
+        again = _again(thresholds)
+        account.forget()
+        tables.write_decisions(corpus, "filter", decisions, fingerprint, command=shlex.join(again))
         dropped = decisions.filter(pc.invert(decisions["keep"]))
         for pair in pc.value_counts(dropped["reason"].combine_chunks()):
             account.drop(pair["values"].as_py(), pair["counts"].as_py())
         account.seen, account.kept = len(decisions), len(decisions) - len(dropped)
         if not account.kept:
-            account.warnings.append(
-                "no frame is left; lower the thresholds, for example: endocur filter --min-quality 0.2"
-            )
+            account.warnings.append(f"no frame is left; lower the thresholds, for example: {lower_filter(corpus)}")
         account.finish(
             with_corpus("endocur dedup", corpus) if account.kept else None,
             fingerprint,
-            {"config": {**what(config), "thresholds": thresholds}, GROUND: ground(corpus, "filter")},
+            {
+                "config": {**what(config), "thresholds": thresholds},
+                "again": again,
+                GROUND: ground(corpus, "filter"),
+            },
         )
 
 
-def _again(thresholds: dict[str, float]) -> str:
-    words = [f"--min-quality {thresholds['quality']:g}"]
-    words += [f"--min {name}={value:g}" for name, value in thresholds.items() if name != "quality"]
-    return f"endocur filter {' '.join(words)}"
+def _again(thresholds: dict[str, float]) -> list[str]:
+    """The line that decides the same again, less `--corpus`."""
+    words = ["endocur", "filter", "--min-quality", f"{thresholds['quality']:g}"]
+    for name, value in thresholds.items():
+        words += [] if name == "quality" else ["--min", f"{name}={value:g}"]
+    return words

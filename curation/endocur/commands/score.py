@@ -10,7 +10,7 @@ from endocur.corpus import Corpus, chapter_files, corpus_lock, open_corpus, unit
 from endocur.engine import Failure, beat, map_units
 from endocur.quality.scores import VERSION, score_jpeg
 from endocur.quality.table import write_scores
-from endocur.select.wording import no_frames, with_corpus
+from endocur.select.wording import damaged_picture, no_frames, with_corpus
 from endocur.store import FrameReader, read_chapter_table, read_masks
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, remove_temporaries
@@ -59,8 +59,8 @@ def score_chapter(what: tuple[Path, str, int]) -> int:
             tissue = read_masks(corpus, unit, k, row["view_id"]).tissue
             try:
                 scored.append((row["frame_id"], score_jpeg(reader.jpeg(unit, k, row["offset"], row["size"]), tissue)))
-            except ValueError as error:
-                raise BadInput(f"the stored picture {row['frame_id']} is damaged ({error}); extract again.") from None
+            except ValueError:
+                raise damaged_picture(corpus, unit, row["frame_id"]) from None
             beat(1)
     write_scores(files.scores, scored)
     return len(scored)

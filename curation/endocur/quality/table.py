@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,14 +40,19 @@ def read_scores(path: Path) -> pa.Table:
     """One score table, columns SCORE_COLUMNS. Raises: BadInput if it is missing or damaged."""
     try:
         return pq.read_table(path, schema=SCORE_COLUMNS, partitioning=None)
-    except (pa.ArrowInvalid, FileNotFoundError) as error:
-        raise BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, error) from None
 
 
 def version_of(path: Path) -> str:
     """Version of the scores in a table, from its head alone. Raises: BadInput if it is missing or damaged."""
     try:
         metadata = pq.read_schema(path).metadata or {}
-    except (pa.ArrowInvalid, FileNotFoundError) as error:
-        raise BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _unreadable(path, error) from None
     return metadata.get(b"score_version", b"").decode("ascii", "replace")
+
+
+def _unreadable(path: Path, error: Exception) -> BadInput:
+    corpus = shlex.quote(str(path.parents[1]))
+    return BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score --corpus {corpus}")

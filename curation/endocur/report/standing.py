@@ -6,23 +6,20 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from endocur.configs import DedupConfig, FilterConfig, ShardConfig
+from endocur.configs import ShardConfig
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
 from endocur.ground import DECIDING, GROUND, changed, ground_of, inputs_by_status, valid_accounts
-from endocur.select.wording import with_corpus
+from endocur.select.wording import lower_filter, with_corpus
 from endoshards.files import process_start
 
 State = Literal["done", "stale", "unfinished", "not run"]
 
 ROAD = ("extract", "filter", "dedup", "shard")
 """What `status` always names; other stages only where they ran."""
-
-KINDS: Mapping[str, type] = {"filter": FilterConfig, "dedup": DedupConfig, "shard": ShardConfig}
-"""Stages whose settings status can put on a line again."""
 
 OTHERS = ("score", "embed", "report")
 
@@ -66,6 +63,8 @@ def standing(corpus: Corpus) -> Standing:
     broken = ""
     for name in names:
         stage = _stage(name, markers, accounts, broken)
+        if stage.state == "not run" and (corpus.decisions / f"{name}.parquet").is_file():
+            stage = replace(stage, state="unfinished", why="it did not come to its end")
         stages.append(stage)
         if stage.state == "stale":
             broken = broken or name
@@ -123,6 +122,8 @@ def _told(name: str, state: State, said: Mapping[str, Any], why: str = "") -> St
 def _next(corpus: Corpus, stages: Sequence[StageStanding], accounts: Mapping[str, Mapping[str, Any]]) -> str:
     """The first stage of the road that is not done, as a line to type; after the last, what that one's account says."""
     for stage in stages:
+        if stage.name == "filter" and stage.state == "done" and not stage.kept:
+            return lower_filter(corpus)
         if stage.state == "done" or stage.name in OTHERS:
             continue
         if stage.name == "extract":
@@ -137,9 +138,10 @@ def _next(corpus: Corpus, stages: Sequence[StageStanding], accounts: Mapping[str
 
 def _line(stage: str, extra: Mapping[str, Any]) -> str:
     """The line that does a stage again as it was done, or for the first time."""
+    if "again" in extra:
+        return shlex.join(extra["again"])
     words = [f"endocur {stage}"]
-    kind = KINDS.get(stage)
-    for option in fields(kind) if kind is not None else ():
+    for option in fields(ShardConfig) if stage == "shard" else ():
         value = extra.get("config", {}).get(option.name)
         flag = f"--{option.name.replace('_', '-')}"
         if (

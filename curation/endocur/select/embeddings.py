@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from endocur.corpus import Corpus, UnitMarker, chapter_files, chapter_name, unit_markers
+from endocur.select.wording import damaged_picture
 from endocur.store import FrameReader, read_chapter_table, read_masks
 from endoshards.errors import BadInput
 from endoshards.files import atomic_path, remove_temporaries
@@ -142,8 +143,8 @@ class _Decode:
         tissue = read_masks(self._corpus, row["unit"], row["chapter"], row["view_id"]).tissue
         try:
             return decode_for(jpeg, tissue, self._size)
-        except ValueError as error:
-            raise BadInput(f"the stored picture {row['frame_id']} is damaged ({error}); extract it again.") from None
+        except ValueError:
+            raise damaged_picture(self._corpus, row["unit"], row["frame_id"]) from None
 
 
 def _batches(

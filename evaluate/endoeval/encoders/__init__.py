@@ -14,9 +14,19 @@ from endoeval.encoders.contract import Contract, Encoder, Features
 from endoeval.encoders.pooling import pool, vectors
 from endoshards.errors import BadInput
 
-__all__ = ["Contract", "Encoder", "Features", "duplicate_cosine", "load", "pool", "vectors"]
+__all__ = ["Contract", "Encoder", "Features", "duplicate_cosine", "load", "pool", "require_known", "vectors"]
 
 DESCRIPTOR = "builtin:descriptor"
+
+
+def require_known(spec: str) -> None:
+    """Refuse what cannot name an encoder, before anything is loaded. Raises: BadInput."""
+    kind, _, name = spec.partition(":")
+    if spec != DESCRIPTOR and not (kind in ("timm", "random") and name) and not (spec and Path(spec).is_dir()):
+        raise BadInput(
+            f"{spec!r} names no encoder; allowed: a run or export folder that exists, timm:NAME, random:NAME, "
+            f"{DESCRIPTOR}."
+        )
 
 
 def load(spec: str, device: str = "auto") -> Encoder:
@@ -28,6 +38,7 @@ def load(spec: str, device: str = "auto") -> Encoder:
     Raises: BadInput for an unknown spec, weights that are not there, a checkpoint of another model,
         or a device this machine lacks.
     """
+    require_known(spec)
     kind, _, name = spec.partition(":")
     if spec == DESCRIPTOR:
         from endoeval.encoders.descriptor import Descriptor
@@ -43,13 +54,9 @@ def load(spec: str, device: str = "auto") -> Encoder:
         from endoeval.encoders.network import load_random
 
         return load_random(name, device)
-    if Path(spec).is_dir():
-        from endoeval.encoders.export import load_folder
+    from endoeval.encoders.export import load_folder
 
-        return load_folder(Path(spec), device)
-    raise BadInput(
-        f"{spec!r} names no encoder; allowed: a run or export folder that exists, timm:NAME, random:NAME, {DESCRIPTOR}."
-    )
+    return load_folder(Path(spec), device)
 
 
 def duplicate_cosine(spec: str) -> float | None:
