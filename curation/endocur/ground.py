@@ -28,7 +28,7 @@ def ground(corpus: Corpus, stage: str) -> dict[str, Any]:
         corpus: any corpus.
         stage: one of DECIDING, or any other word for what comes after all of them (shard, report).
     """
-    from endocur.tables import score_versions
+    from endocur.packs import score_versions
 
     # Extract scores too, and by its own version: only the score tables know which versions a corpus holds.
     return ground_of(unit_markers(corpus), valid_accounts(corpus), stage) | {"scores": score_versions(corpus)}

@@ -14,7 +14,7 @@ from drawn_corpus import add_unit, canvas, look, make_corpus, source_id
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from endocur import tables
+from endocur import packs, tables
 from endocur.corpus import Corpus, unit_markers, write_marker
 from endocur.quality.scores import BLANK
 from endocur.quality.table import write_scores
@@ -53,7 +53,7 @@ def ids(corpus: Corpus) -> list[str]:
 
 def test_frames_are_all_rows_with_scores_in_time_order(corpus: Corpus) -> None:
     table = tables.frames(corpus)
-    assert table.column_names == tables.TABLE_COLUMNS.names
+    assert table.column_names == packs.TABLE_COLUMNS.names
     names = table["frame_id"].to_pylist()
     assert names == sorted(names) and len(names) == 6
     assert table["quality"].null_count == 0 and set(table["score_version"].to_pylist()) == {"1"}
@@ -93,27 +93,27 @@ def test_the_packs_have_the_same_bytes_whichever_unit_came_first(tmp_path: Path)
         corpus = make_corpus(tmp_path / order)
         for name in order:
             add_unit(corpus, name, [FRAMES["abc".index(name)]])
-            tables.update_packs(corpus)
+            packs.update_packs(corpus)
         found.append({path.name: path.read_bytes() for path in sorted(corpus.tables.iterdir())})
     assert found[0] == found[1]
 
 
 def test_only_the_packs_of_changed_units_are_written_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "PACK_ROWS", 2)
-    before = {path: path.stat().st_ino for path in tables.update_packs(corpus)}
+    monkeypatch.setattr(packs, "PACK_ROWS", 2)
+    before = {path: path.stat().st_ino for path in packs.update_packs(corpus)}
     assert len(before) == 2, "two units, two of sixteen packs"
-    assert tables.update_packs(corpus) == list(before)
+    assert packs.update_packs(corpus) == list(before)
     assert {path: path.stat().st_ino for path in before} == before
     one = next(marker for marker in unit_markers(corpus) if marker.name == source_id("a"))
     write_marker(corpus, replace(one, fingerprint="0" * 16))
-    after = {path: path.stat().st_ino for path in tables.update_packs(corpus)}
+    after = {path: path.stat().st_ino for path in packs.update_packs(corpus)}
     assert sum(after[path] != before[path] for path in before) == 1
     assert len(ids(corpus)) == 6
 
 
 def test_packs_of_another_split_are_removed(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = tables.frames(corpus)
-    monkeypatch.setattr(tables, "PACK_ROWS", 2)
+    monkeypatch.setattr(packs, "PACK_ROWS", 2)
     assert tables.frames(corpus).equals(whole)
     assert not (corpus.tables / "frames.parquet").exists()
     monkeypatch.undo()
@@ -317,4 +317,4 @@ def test_the_table_of_a_hundred_thousand_frames_is_sorted_once(tmp_path: Path) -
     """Units come by name, frames by source: the order is made, whatever the packs hold."""
     order = np.random.default_rng(0).permutation(100_000)
     table = pa.table({"frame_id": [f"{number:029d}" for number in order], "n": order})
-    assert tables._in_order(table)["n"].to_pylist() == list(range(100_000))
+    assert packs._in_order(table)["n"].to_pylist() == list(range(100_000))
