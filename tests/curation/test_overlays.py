@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from drawn_views import Painter, box, canvas, disc, moving, octagon, recording, text_at, touched
 
-from endocur.extract.overlays import boxed, compact, confirm, enlarged, flat_panels
+from endocur.extract.lines import confirm
+from endocur.extract.overlays import boxed, compact, enlarged, flat_panels
 from endocur.extract.view import Layout, layout, member_layout, still_layout
 
 HEIGHT, WIDTH = 480, 640
@@ -118,6 +119,46 @@ def test_text_across_the_rim_is_covered_inside_and_left_out_outside() -> None:
     found = layout(recording(VIEW, painters=words, jpeg=80))
     assert covered(found, words, 0) >= 0.97
     assert not (found.overlay & ~found.view.mask).any()
+
+
+def shade(reach: float, share: float, view: np.ndarray = VIEW) -> Painter:
+    """The lens's own dark rim: tissue within `reach` pixels of the outline keeps `share` of its light."""
+    inside = cv2.distanceTransform(np.pad(view.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    light = np.where(inside > reach, 1.0, share)
+    light = cv2.GaussianBlur(np.where(view, light, 1.0), (0, 0), 0.8)[..., None]
+
+    def paint(frame: np.ndarray, index: int) -> None:
+        frame[:] = (frame * light).astype(np.uint8)
+
+    return paint
+
+
+@pytest.mark.parametrize("reach", [3, 6, 9])
+@pytest.mark.parametrize("view", [VIEW, disc(330, 240, 225, HEIGHT, WIDTH), np.ones((HEIGHT, WIDTH), bool)])
+def test_an_edge_that_runs_along_the_outline_is_the_lens_and_no_overlay(view: np.ndarray, reach: int) -> None:
+    found = layout(recording(view, painters=[shade(reach, 0.6, view)], jpeg=80))
+    assert found.overlay.sum() <= 0.002 * view.sum()
+
+
+@pytest.mark.parametrize("at", [(200, 38), (200, 50), (200, 452), (110, 240)])
+def test_text_close_to_the_outline_is_covered_although_its_strokes_run_along_it(at: tuple[int, int]) -> None:
+    words = [shade(6, 0.6), text_at("HE 1961 FLEET", at, scale=0.6)]
+    found = layout(recording(VIEW, painters=words, jpeg=80))
+    assert covered(found, words[1:], 0) >= 0.99
+    assert lost(found, words[1:], 0) <= 0.02
+
+
+@pytest.mark.parametrize("x", [102, 108, 114])
+def test_an_inset_whose_side_runs_along_the_outline_is_covered_with_its_picture(x: int) -> None:
+    guide = moving(5, 24, 77, 117)
+
+    def inset(frame: np.ndarray, index: int) -> None:
+        cv2.rectangle(frame, (x, 200), (x + 120, 280), (240, 240, 240), 2)
+        frame[202:279, x + 2 : x + 119] = guide[index]
+
+    found = layout(recording(VIEW, painters=[inset], jpeg=80))
+    assert covered(found, [inset], 0) >= 0.98
+    assert lost(found, [inset], 0) <= 0.02
 
 
 def test_without_overlays_nothing_is_masked() -> None:

@@ -12,7 +12,8 @@ from drawn_views import box, moving, overlap, recording, text_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endocur.extract.text import TextDetector, is_line, same_ink
+from endocur.extract.lines import same_ink
+from endocur.extract.text import TextDetector, is_line
 from endocur.extract.view import still_layout
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drawn_views import HEIGHT, WIDTH, Mask, box, disc, moving, octagon, overlap, polygon, recording, text_at
+from drawn_views import HEIGHT, WIDTH, Mask, box, disc, moving, octagon, overlap, polygon, recording, text_at, touched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -250,3 +250,18 @@ def test_real_stills_have_the_view_of_their_scope(
         view = still_layout(rgb).view
         assert view.shape in shapes, path.name
         assert share[0] <= view.mask.mean() <= share[1], path.name
+
+
+@pytest.mark.parametrize("words", ["Large polyp at splenic flexure", "LARGE POLYP AT THE SPLENIC FLEXURE OF"])
+def test_a_caption_over_a_whole_side_of_the_view_does_not_move_that_side(words: str) -> None:
+    """It comes in the middle of the recording, and nothing else is still there by which to tell the side."""
+    view = octagon(42, 20, 600, 460, 80, 480, 640)
+
+    def caption(frame: np.ndarray, index: int) -> None:
+        if index >= 12:
+            text_at(words, (100, 38), scale=0.8)(frame, index)
+
+    found = layout(recording(view, painters=[caption], jpeg=80))
+    assert overlap(found.view.mask, view) >= 0.98
+    drawn = touched([caption], 12, 480, 640) & view
+    assert (found.overlay | ~found.view.mask)[drawn].mean() >= 0.99

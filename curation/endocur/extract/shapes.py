@@ -86,7 +86,18 @@ def fit(mask: Mask, known: Mask) -> tuple[Outline, float]:
     best = max(score for _, score in tried)
     near = [outline.scaled(width / size[0], height / size[1]) for outline, score in tried if score >= best - CLOSE]
     fine = [_search(outline.kind, np.array(outline.numbers), mask, known, (1.0, 0.5, 0.25)) for outline in near]
-    return max(fine, key=lambda pair: pair[1] - PRICE * len(pair[0].numbers))
+    return max(fine, key=worth)
+
+
+def worth(found: tuple[Outline, float]) -> float:
+    """Agreement of an outline less the price of its numbers: what shapes are chosen by."""
+    outline, score = found
+    return score - PRICE * len(outline.numbers)
+
+
+def agreement(outline: Outline, mask: Mask, known: Mask) -> float:
+    """Intersection over union of an outline with a mask [h, w] on `known` pixels."""
+    return _agreement(outline.kind, mask, known)(np.array(outline.numbers))
 
 
 def _grid(height: int, width: int) -> Grid:

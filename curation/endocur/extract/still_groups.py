@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endocur.extract.view import BRIGHTEST_BORDER
+from endocur.extract.lit import BRIGHTEST_BORDER
 
 GROUP_MEMBERS = 20
 """Fewer stills than this say too little about what stands still: each then stands alone."""

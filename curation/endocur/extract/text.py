@@ -5,7 +5,6 @@ Only boxes leave this module. Nothing is ever recognised, so no name can reach a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -66,58 +65,6 @@ def is_line(quad: NDArray[np.float32], height: int) -> bool:
     level = abs(along[1]) <= UPRIGHT * abs(along[0])
     plumb = abs(along[0]) <= UPRIGHT * abs(along[1])
     return short <= TALLEST * height and (level or (plumb and long > 3 * short))
-
-
-def same_ink(rgb: NDArray[np.uint8], quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Letters near found lines in the colour of those lines: short words and signs that the model passes over.
-
-    A sign counts if it is about as high as the line, lies within a few line heights of it, and stands on one base
-    with others: one on the row of the line itself, two elsewhere; so a highlight beside the text stays tissue.
-
-    Args:
-        rgb: uint8 [h, w, 3].
-        quads: float32 [4, 2] (x, y), lines found in `rgb`.
-    Returns: float32 [4, 2], upright boxes, one a row of signs.
-    """
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    out: list[NDArray[np.float32]] = []
-    for quad in quads:
-        low, high = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
-        tall = int(min(high - low))
-        x0, y0 = max(0, low[0] - 3 * tall), max(0, low[1] - 4 * tall)
-        part = np.s_[y0 : high[1] + 4 * tall, x0 : high[0] + 8 * tall]
-        kernel = np.ones((2 * (tall // 2) + 3, 2 * (tall // 2) + 3), np.uint8)
-        stroke = cv2.morphologyEx(grey[part], cv2.MORPH_TOPHAT, kernel) > 25
-        inside = np.zeros_like(stroke)
-        inside[low[1] - y0 : high[1] - y0, low[0] - x0 : high[0] - x0] = True
-        letters = rgb[part][stroke & inside]
-        if len(letters) < 12:
-            continue
-        ink = np.percentile(letters, 75, axis=0)
-        alike = stroke & (np.abs(rgb[part].astype(np.int16) - ink).max(axis=2) <= 45)
-        middle = (low[1] + high[1]) / 2 - y0
-        out += [row + np.array([x0, y0], np.float32) for row in _rows(alike, tall, middle)]
-    return out
-
-
-def _rows(strokes: NDArray[np.bool_], tall: int, line: float) -> list[NDArray[np.float32]]:
-    """Upright boxes round signs of about the height `tall` that stand on one base; `line` is where a line is known."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
-    x, y, w, h, _ = stats.T
-    sign = (h >= 0.3 * tall) & (h <= 1.2 * tall) & (w <= 1.5 * tall)
-    sign[0] = False
-    base = y + h
-    boxes: list[NDArray[np.float32]] = []
-    for k in np.flatnonzero(sign):
-        gap = np.maximum(x - (x[k] + w[k]), x[k] - (x + w))
-        row = sign & (np.abs(base - base[k]) <= max(1, 0.1 * tall)) & (np.abs(h - h[k]) <= max(1, 0.2 * tall))
-        near = row & (gap <= 1.2 * tall)
-        known = abs(y[k] + h[k] / 2 - line) <= 0.3 * tall
-        if near.sum() >= (2 if known else 3):
-            left, right = x[near].min(), (x + w)[near].max()
-            top, bottom = y[near].min(), base[near].max()
-            boxes.append(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32))
-    return boxes
 
 
 def _load(threads: int) -> Any:

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endocur.extract import overlays, shapes
+from endocur.extract import lines, lit, overlays, shapes
 from endocur.extract.moments import Moments, gradient, moments
-from endocur.extract.text import same_ink
 
 PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
@@ -27,8 +26,6 @@ EVIDENCE = 0.5
 """Share of the outline that must be a real edge; below, there is no border and the picture fills the frame."""
 STILL_EVIDENCE = 0.6
 """The same for a single still, where dark tissue at the frame's edge looks more like a border."""
-BRIGHTEST_BORDER = 30
-"""Luma up to which a flat stretch along the edge of a single still may be border; in a video it is what never moves."""
 STEP = 4.0
 """Levels a pixel of a real edge: a border 8 levels darker than the picture beside it."""
 
@@ -69,7 +66,7 @@ class Layout:
     """One box a connected overlay."""
     counts: dict[str, int]
     """`probe` frames given, `used` of them that were judged distinct, `still_regions` found, `text_boxes` that the
-    detector gave in all frames asked, `passing_text` boxes seen once that were left open (`overlays.confirm`)."""
+    detector gave in all frames asked, `passing_text` boxes seen once that were left open (`lines.confirm`)."""
 
 
 def probe_frame(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -112,12 +109,12 @@ def layout(
     burned = overlays.burned_in(found, view.mask)
     if (at_rim := _at_rim(burned, view.mask)).any():
         # an inset that hangs on the outline was taken for picture: look again without it
-        view, outline = find_view(found, ignore=panels | at_rim)
+        view, outline = find_view(found, ignore=panels | at_rim, before=outline)
         burned = overlays.burned_in(found, view.mask)
     still = overlays.boxed((burned | panels) & view.mask)
     quads = _text(frames, detector) if detector is not None else []
-    added, passing = (quads[0], []) if len(quads) == 1 else overlays.confirm(still.mask, quads, view.mask)
-    covered = overlays.add_boxes(still.mask, added)
+    added, passing = (quads[0], []) if len(quads) == 1 else lines.confirm(still.mask, quads, view.mask)
+    covered = lines.add_boxes(still.mask, added)
     counts = {
         "probe": len(frames),
         "used": found.frames,
@@ -150,28 +147,34 @@ def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) 
     frame = probe_frame(rgb)
     quads = _text([frame], detector)[0]
     height, width = rgb.shape[:2]
-    added = overlays.add_boxes(np.zeros(frame.shape[:2], bool), quads)
+    added = lines.add_boxes(np.zeros(frame.shape[:2], bool), quads)
     burned = group.overlay | overlays.enlarged(added, height, width)
     return _covered(group.view, burned, group.counts | {"text_boxes": len(quads)})
 
 
-def find_view(found: Moments, *, ignore: Mask | None = None) -> tuple[View, shapes.Outline | None]:
+def find_view(
+    found: Moments, *, ignore: Mask | None = None, before: shapes.Outline | None = None
+) -> tuple[View, shapes.Outline | None]:
     """The lit region, from statistics over distant moments.
 
     Args:
         found: statistics [h, w] of one source.
         ignore: bool [h, w], known panels: neither picture nor evidence against it.
+        before: outline found while the panels were not known. It stands if it fits what is left as well: a caption
+            over a whole side leaves nothing to tell by where that side is.
     Returns: the view at the size of the statistics, and its outline if it is one of the known shapes.
     """
     height, width = found.high.shape
     everything = View(np.ones((height, width), bool), "full", (0, 0, width, height))
-    border = _border(found)
+    border = lit.border(found)
     if border is None:
         return everything, None
-    mask, known = _lit(found, *border, ignore if ignore is not None else np.zeros((height, width), bool))
+    mask, known = lit.lit(found, *border, ignore if ignore is not None else np.zeros((height, width), bool))
     if mask.sum() < 0.02 * mask.size:
         return everything, None
     outline, score = shapes.fit(mask, known)
+    if before is not None:
+        outline, score = max((before, shapes.agreement(before, mask, known)), (outline, score), key=shapes.worth)
     drawn = outline.render(height, width)
     chosen = drawn if score >= TRUST else mask
     if chosen.mean() > 0.998 or _evidence(chosen, found) < (EVIDENCE if found.frames > 1 else STILL_EVIDENCE):
@@ -210,7 +213,7 @@ def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[list[
     count = min(TEXT_FRAMES, len(frames))
     chosen = [(2 * k + 1) * len(frames) // (2 * count) for k in range(count)]
     quads = [detector.boxes(frames[index]) for index in chosen]
-    return [quads[0] + same_ink(frames[0], quads[0])] if len(frames) == 1 else quads
+    return [quads[0] + lines.same_ink(frames[0], quads[0])] if len(frames) == 1 else quads
 
 
 def _evidence(mask: Mask, found: Moments) -> float:
@@ -223,69 +226,6 @@ def _evidence(mask: Mask, found: Moments) -> float:
         return 1.0
     step = cv2.dilate(cv2.magnitude(*gradient(found.high)), np.ones((5, 5), np.uint8))
     return float((step[y[free], x[free]] >= STEP).mean())
-
-
-def _border(found: Moments) -> tuple[float, float, float] | None:
-    """Luma of the border, the height above it that is no noise, and how far it moves; None if there is no border.
-
-    It is the commonest level among what neither moves nor has texture along the frame's edges, if that is more than
-    three hundredths of them: the corners of a full-frame octagon are about a fifth.
-    """
-    ring = np.ones(found.high.shape, bool)
-    ring[3:-3, 3:-3] = False
-    still = ring & (found.range <= 8) & (found.edge < 6)  # a noisy border of 3 levels' deviation is within both
-    if found.frames == 1:
-        still &= found.median <= BRIGHTEST_BORDER
-    if still.sum() < 0.03 * ring.sum():
-        return None
-    levels = np.bincount(found.median[still], minlength=256)
-    level = int(np.argmax(np.convolve(levels, np.ones(5), mode="same")))
-    near = still & (np.abs(found.median.astype(np.int16) - level) <= 5)
-    if near.sum() < 0.03 * ring.sum():
-        return None
-    above = float(np.quantile(found.high[near], 0.98)) - level
-    return float(level), max(4.0, above + 2.0), float(np.quantile(found.range[near], 0.98))
-
-
-def _lit(found: Moments, level: float, above: float, sway: float, ignore: Mask) -> tuple[Mask, Mask]:
-    """The data's own mask of the picture, and where it can be told."""
-    high = found.high.astype(np.float32)
-    lit = (np.abs(high - level) > above) & ~ignore
-    typical = float(np.median(found.range[lit])) if lit.any() else 0.0
-    known = ~ignore
-    if found.frames > 1 and typical > 12:
-        moving = found.range > max(sway + 1, 4)
-        burned = lit & ~moving & (found.range <= min(12, 0.2 * typical))
-        burned = cv2.morphologyEx(burned.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
-        known &= ~(cv2.dilate(burned.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
-        lit &= moving
-    mask = _largest(lit)
-    return _half_level(mask, high, level), known
-
-
-def _largest(lit: Mask) -> Mask:
-    """Largest component without thin bridges, its gaps closed and its holes filled."""
-    opened = cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
-    if count < 2:
-        return np.zeros_like(lit)
-    mask = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
-    mask = cv2.copyMakeBorder(mask, 16, 16, 16, 16, cv2.BORDER_REPLICATE)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
-    mask = mask[16:-16, 16:-16]
-    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(mask, contours, -1, 1, cv2.FILLED)
-    return np.asarray(mask > 0)
-
-
-def _half_level(mask: Mask, high: NDArray[np.float32], level: float) -> Mask:
-    """The mask with its edge where luma is half way between the border and the picture beside it."""
-    inside = np.where(mask, high, level).astype(np.float32)
-    beside = cv2.dilate(cv2.blur(inside, (5, 5)), np.ones((9, 9), np.uint8))
-    half = np.abs(high - level) >= 0.5 * np.abs(beside - level)
-    band = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    sure = cv2.erode(mask.astype(np.uint8), np.ones((7, 7), np.uint8), borderValue=1) > 0
-    return np.asarray(sure | (band & mask & half))
 
 
 def _enlarged(view: View, outline: shapes.Outline | None, height: int, width: int) -> View:
