@@ -12,6 +12,9 @@ from typing import Any
 from endocur.corpus import Corpus
 from endoshards.files import read_json, write_json
 
+DECIDING = ("privacy", "filter", "leaks", "dedup", "balance", "review", "withdraw")
+"""Stages that decide, in order (`endocur.tables.STAGES`; a test compares)."""
+
 QUIET_LINE_S = 30.0
 """Where there is no terminal, progress is one line so often."""
 
@@ -99,13 +102,17 @@ class Account:
 
 
 def read_accounts(corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Stage -> its last account, of all `log/*.json` that are accounts."""
+    """Stage -> its last account, of all `log/*.json` that are accounts.
+
+    Accounts of decisions that are gone do not count: `extract --restart` removes those, and the log stays.
+    """
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(corpus.log.glob("[!.]*.json")) if corpus.log.is_dir() else []:
         value = read_json(path)
         if isinstance(value, dict) and "stage" in value and "seen" in value:
             found[str(value["stage"])] = value
-    return found
+    gone = [name for name in DECIDING if not (corpus.decisions / f"{name}.parquet").is_file()]
+    return {stage: account for stage, account in found.items() if stage not in gone}
 
 
 def duration(seconds: float) -> str:

@@ -10,12 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from endocur.account import read_accounts
+from endocur.account import DECIDING, read_accounts
 from endocur.corpus import Corpus, UnitMarker, unit_markers
 from endoshards.files import fingerprint
-
-DECIDING = ("privacy", "filter", "leaks", "dedup", "balance", "review", "withdraw")
-"""Stages that decide, in order (`endocur.tables.STAGES`; a test compares)."""
 
 GROUND = "ground"
 """Name of the entry in an account's `extra`."""
@@ -31,7 +28,7 @@ def ground(corpus: Corpus, stage: str) -> dict[str, Any]:
     from endocur.packs import score_versions
 
     # Extract scores too, and by its own version: only the score tables know which versions a corpus holds.
-    return ground_of(unit_markers(corpus), valid_accounts(corpus), stage) | {"scores": score_versions(corpus)}
+    return ground_of(unit_markers(corpus), read_accounts(corpus), stage) | {"scores": score_versions(corpus)}
 
 
 def ground_of(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str, Any]], stage: str) -> dict[str, Any]:
@@ -52,15 +49,6 @@ def ground_of(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str,
         "scored": score.get("fingerprint", ""),
         "scores": [score["extra"]["score_version"]] if score else [],
         "before": {name: accounts[name]["fingerprint"] for name in before if name in accounts},
-    }
-
-
-def valid_accounts(corpus: Corpus) -> dict[str, dict[str, Any]]:
-    """Stage -> its last account, less those of decisions that are gone (`extract --restart` removes them)."""
-    return {
-        stage: account
-        for stage, account in read_accounts(corpus).items()
-        if stage not in DECIDING or (corpus.decisions / f"{stage}.parquet").is_file()
     }
 
 

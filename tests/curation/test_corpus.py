@@ -25,7 +25,7 @@ from endocur.corpus import (
 )
 from endocur.store import FRAME_COLUMNS, FrameReader, read_masks, write_chapter_table, write_masks
 from endoshards.errors import BadInput
-from endoshards.files import write_json
+from endoshards.files import write_atomic, write_json
 from endoshards.settings import what
 
 CONFIG = what(ExtractConfig(inputs=(Path("videos"),)))
@@ -120,6 +120,8 @@ def test_an_account_adds_up_or_is_a_bug(tmp_path: Path, capsys: pytest.CaptureFi
     account.finish("endocur dedup", "f1", {"threshold": 0.4})
     said = capsys.readouterr().out
     assert "dropped: quality" in said and said.rstrip().endswith("next: endocur dedup")
+    assert read_accounts(Corpus(tmp_path)) == {}, "there are no such decisions"
+    write_atomic(tmp_path / "decisions" / "filter.parquet", "decisions")
     kept = read_accounts(Corpus(tmp_path))["filter"]
     assert (kept["seen"], kept["kept"], kept["dropped"]) == (10, 7, {"blank": 1, "quality": 2})
     assert json.loads((tmp_path / "log" / "filter.json").read_text())["next"] == "endocur dedup"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from endocur.account import Account
+from endocur.account import DECIDING, Account
 from endocur.commands.status import lines
 from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, write_marker
-from endocur.ground import DECIDING, GROUND, ground
+from endocur.ground import GROUND, ground
 from endocur.quality.scores import VERSION
 from endocur.quality.table import SCORE_COLUMNS
 from endocur.report.standing import StageStanding, Standing, standing

@@ -10,9 +10,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from endocur.account import DECIDING, read_accounts
 from endocur.configs import ShardConfig
 from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
-from endocur.ground import DECIDING, GROUND, changed, ground_of, inputs_by_status, valid_accounts
+from endocur.ground import GROUND, changed, ground_of, inputs_by_status
 from endocur.select.wording import lower_filter, with_corpus
 from endoshards.files import process_start
 
@@ -57,7 +58,7 @@ class Standing:
 
 def standing(corpus: Corpus) -> Standing:
     """Read markers, accounts and locks. Raises: BadInput if one of them is damaged."""
-    markers, accounts = unit_markers(corpus), valid_accounts(corpus)
+    markers, accounts = unit_markers(corpus), read_accounts(corpus)
     stages = [_extract(corpus, markers, accounts)]
     names = [name for name in (*DECIDING, "shard") if name in ROAD or name in accounts]
     broken = ""
