@@ -19,7 +19,7 @@ from endocur.extract.geometry import Geometry
 from endocur.extract.planes import Stencil
 from endocur.extract.source import Moment
 from endocur.identity import frame_id
-from endocur.quality.scores import Scores, score_jpeg
+from endocur.quality.scores import Region, Scores, region, score_inside
 from endocur.quality.table import write_scores
 from endocur.store import FRAME_COLUMNS, write_chapter_table, write_masks
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
@@ -57,6 +57,7 @@ class ChapterWriter:
         self._columns: dict[str, list[object]] = {name: [] for name in FRAME_COLUMNS.names}
         self._masks: dict[str, tuple[tuple[int, ...], bytes]] = {}
         self._scores: list[tuple[str, Scores]] = []
+        self._region: tuple[Stencil, Region] | None = None
         self._at = 0
         corpus.frames.mkdir(parents=True, exist_ok=True)
         self._temporary = corpus.frames / f"{TEMPORARY}{secrets.token_hex(6)}"
@@ -88,7 +89,7 @@ class ChapterWriter:
         if picture.view_id not in self._masks:  # packed at once: stills have a view each, thousands a chapter
             labels = picture.stencil.labels
             self._masks[picture.view_id] = labels.shape, zlib.compress(labels.tobytes(), 1)
-        self._scores.append((name, score_jpeg(picture.jpeg, picture.stencil.tissue)))
+        self._scores.append((name, score_inside(picture.jpeg, self._where(picture.stencil))))
         self._at += sum(map(len, data))
 
     def finish(self, fingerprint: str) -> int:
@@ -106,6 +107,12 @@ class ChapterWriter:
         write_scores(self._files.scores, self._scores)
         write_json(self._files.marker, {"frames": self.frames, "fingerprint": fingerprint})
         return self.frames
+
+    def _where(self, stencil: Stencil) -> Region:
+        """The region of a stencil; the last one is at hand, for the frames of a video share theirs."""
+        if self._region is None or self._region[0] is not stencil:
+            self._region = stencil, region(stencil.tissue)
+        return self._region[1]
 
     def _unpacked(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         for view_id, (shape, packed) in sorted(self._masks.items()):

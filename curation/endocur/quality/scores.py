@@ -83,6 +83,8 @@ BLANK = Scores(_ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, is_blank=True)
 class Region:
     """Where in a picture of one geometry scores are measured; made once a mask by `region`."""
 
+    stored: tuple[int, int]
+    """(height, width) of the mask and of the stored frame."""
     decoded: tuple[int, int]
     """(width, height) at which the JPEG is decoded: the stored size divided by 1, 2, 4 or 8."""
     size: tuple[int, int]
@@ -112,10 +114,14 @@ def score_jpeg(jpeg: bytes, tissue: NDArray[np.bool_]) -> Scores:
     Returns: six scores and `is_blank`.
     Raises: ValueError if the bytes are no JPEG, or of another size than `tissue`.
     """
+    return score_inside(jpeg, region(tissue))
+
+
+def score_inside(jpeg: bytes, where: Region) -> Scores:
+    """`score_jpeg` where the region of the mask is at hand."""
     height, width = simplejpeg.decode_jpeg_header(jpeg)[:2]
-    if tissue.shape != (height, width):
-        raise ValueError(f"the tissue mask is {tissue.shape}, the stored frame ({height}, {width})")
-    where = region(tissue)
+    if where.stored != (height, width):
+        raise ValueError(f"the tissue mask is {where.stored}, the stored frame ({height}, {width})")
     if where.is_empty:
         return BLANK
     rgb = simplejpeg.decode_jpeg(jpeg, "RGB", min_height=where.decoded[1], min_width=where.decoded[0])
@@ -323,6 +329,7 @@ def _region(key: _Key) -> Region:
     sparse = np.flatnonzero(_eroded(fine, 1)[::3, ::3])
     is_empty = bool(key.tissue.mean() < MIN_TISSUE) or not (coarse.any() and middle.any() and sparse.size)
     return Region(
+        stored=(height, width),
         decoded=small,
         size=size,
         fine=fine,
