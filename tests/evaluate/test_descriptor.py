@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from endoeval.encoders import duplicate_cosine, load, vectors
 from endoeval.encoders.descriptor import Descriptor, describe
 
-THRESHOLD = 0.8
+THRESHOLD = 0.9
 SIDE = 240
 
 

@@ -7,7 +7,7 @@ chooses: `endocur dedup` refuses to guess.
 
 from __future__ import annotations
 
-DUPLICATE_COSINE = {"builtin:descriptor": 0.80}
+DUPLICATE_COSINE = {"builtin:descriptor": 0.90}
 """Encoder spec -> cosine of the pooled, unit vectors at or above which two frames are duplicates."""
 
 
