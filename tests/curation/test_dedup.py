@@ -267,7 +267,7 @@ def test_an_unknown_encoder_is_refused_as_that_whatever_the_threshold(corpus: Co
 def test_an_encoder_without_a_measured_threshold_needs_one(corpus: Corpus) -> None:
     with pytest.raises(BadInput, match="no threshold is known for the encoder random:vit_tiny") as refused:
         run(corpus, encoder="random:vit_tiny_patch16_224")
-    assert "Say --threshold, for example 0.95" in str(refused.value) and refused.value.exit_code == 3
+    assert "Say --threshold, for example 0.98" in str(refused.value) and refused.value.exit_code == 3
     assert not corpus.embeddings.exists(), "refused before any work"
 
 

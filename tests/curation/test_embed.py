@@ -172,6 +172,18 @@ def test_the_command_embeds_and_names_the_next(corpus: Corpus, capsys: pytest.Ca
     assert json.loads((corpus.log / "embed.json").read_text())["extra"]["there before"] == 7
 
 
+@pytest.mark.parametrize(
+    ("spec", "line"),
+    [
+        ("builtin:descriptor", "endocur dedup"),
+        ("timm:resnet18", "endocur dedup --encoder timm:resnet18 --threshold 0.98"),
+        ("my runs/a", "endocur dedup --encoder 'my runs/a' --threshold 0.98"),
+    ],
+)
+def test_the_next_line_is_one_that_dedup_takes(spec: str, line: str) -> None:
+    assert embed_command.next_line(spec) == line
+
+
 def test_an_unknown_encoder_is_refused(corpus: Corpus) -> None:
     with pytest.raises(BadInput, match="'builtin:magic' names no encoder"):
         embed_command.run(EmbedConfig(corpus=corpus.root, encoder="builtin:magic"))

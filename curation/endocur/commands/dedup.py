@@ -92,7 +92,7 @@ def threshold_of(config: DedupConfig) -> float:
     if threshold is None:
         raise BadInput(
             f"no threshold is known for the encoder {config.encoder}: cosines of two encoders do not compare. "
-            "Say --threshold, for example 0.95; docs/dedup.md tells how to choose one."
+            "Say --threshold, for example 0.98; docs/dedup.md tells how to choose one."
         )
     return threshold
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from endocur.account import Account
@@ -30,8 +31,16 @@ def run(config: EmbedConfig) -> None:
                 corpus, encoder, batch=config.batch, threads=worker_count(None), progress=bar.advance
             )
         account.seen = account.kept = total
-        line = (
-            "endocur dedup" if config.encoder == EmbedConfig().encoder else f"endocur dedup --encoder {config.encoder}"
-        )
         facts = {"encoder_id": encoder.encoder_id, "embedded now": written, "there before": total - written}
-        account.finish(with_corpus(line, corpus), encoder.encoder_id, {**facts, "config": what(config)})
+        account.finish(
+            with_corpus(next_line(config.encoder), corpus), encoder.encoder_id, {**facts, "config": what(config)}
+        )
+
+
+def next_line(spec: str) -> str:
+    """`endocur dedup` with this encoder; one without a measured threshold begins where docs/dedup.md begins."""
+    from endoeval.encoders import duplicate_cosine
+
+    words = [] if spec == EmbedConfig().encoder else ["--encoder", spec]
+    words += [] if duplicate_cosine(spec) is not None else ["--threshold", "0.98"]
+    return shlex.join(["endocur", "dedup", *words])

@@ -115,19 +115,16 @@ class _Kept:
 
     def __init__(self) -> None:
         self._vectors: list[NDArray[np.float16]] = []
-        self._positions: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
         self._starts = [0]
-        self._all = np.zeros(0, np.int64)
+        self._positions = np.zeros(0, np.int64)
 
     def add(self, vectors: NDArray[np.float16], positions: NDArray[np.int64]) -> None:
         self._vectors.append(vectors)
-        self._positions.append(positions)
         self._starts.append(self._starts[-1] + len(positions))
-        self._all = np.concatenate(self._positions)
-        self._positions = [self._all]
+        self._positions = np.concatenate([self._positions, positions])
 
     def position(self, number: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self._all[number]
+        return self._positions[number]
 
     def cosine(
         self, vectors: NDArray[np.float16], row: NDArray[np.int64], number: NDArray[np.int64]
