@@ -23,8 +23,6 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import av
 import cv2
 import numpy as np
@@ -145,8 +143,10 @@ def extract_here(path: Path, profile: bool) -> None:
 
 def extract(path: Path) -> dict[str, float]:
     """The same in a fresh process."""
+    from endocur.engine import ONE_THREAD
+
     line = [sys.executable, __file__, "--worker", str(path)]
-    said = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    said = subprocess.run(line, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD).stdout
     return json.loads(said.strip().splitlines()[-1])
 
 

@@ -176,6 +176,11 @@ class _Worker:
         self._process.join()
 
 
+ONE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+}
+"""Set in a worker before any library loads. Workers are the parallelism: a thread a core in each of them only adds cost
+(OpenCV's, which spin while they wait: a tenth of extract on two cores, more on many)."""
 _PULSE: Any = None
 
 
@@ -185,7 +190,8 @@ def _work(pipe: Connection, pulse: Any, parent: int) -> None:
     _PULSE = pulse
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to answer
-    _one_thread()
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
     task = pipe.recv()
     units = 0
     while True:
@@ -217,12 +223,6 @@ def _run(task: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
         if isinstance(error, OSError) and error.errno in ENDS_ALL:
             return "raise", error
         return "done", Failure(f"unexpected {type(error).__name__}", "".join(traceback.format_exception(error)))
-
-
-def _one_thread() -> None:
-    """Workers are the parallelism; a library that starts a thread a core in each of them only adds cost."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 def _die_with(parent: int) -> None:

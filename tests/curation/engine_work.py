@@ -40,4 +40,8 @@ def work(item: object) -> object:
         raise BadInput("the extra is not installed")
     if word == "pid":
         return os.getpid()
+    if word == "threads":
+        import cv2
+
+        return cv2.getNumThreads()
     raise AssertionError(word)

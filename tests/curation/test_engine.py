@@ -22,6 +22,10 @@ def test_each_item_gets_its_result_on_any_number_of_workers() -> None:
     assert results(items, workers=3) == expected
 
 
+def test_a_worker_works_in_one_thread() -> None:
+    assert results(["threads"]) == {0: 1}
+
+
 def test_a_crash_a_bug_and_a_refusal_of_a_unit_leave_the_others_whole() -> None:
     items = ["square 2", "crash", "bug", "unit", "kill", "memory", "square 3"]
     found = results(items)
