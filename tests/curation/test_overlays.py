@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from drawn_views import Painter, box, canvas, disc, moving, octagon, recording, text_at, touched
+from hypothesis import given
+from hypothesis import strategies as st
 
-from endocur.extract.lines import confirm
+from endocur.extract.lines import blocks, confirm
 from endocur.extract.overlays import boxed, compact, enlarged, flat_panels
 from endocur.extract.view import Layout, layout, member_layout, still_layout
 
@@ -278,6 +280,38 @@ def test_a_still_of_a_group_has_the_regions_of_the_group_and_its_own_text() -> N
     assert found.overlay[303:319, 305:415].all()
     assert not group.overlay[303:319, 305:415].any()
     assert found.view is group.view
+
+
+def rows(*lines: tuple[float, float, float]) -> list[Quad]:
+    """Lines 14 px high from (x0, x1, y0)."""
+    return [upright(x0, y0, x1, y0 + 14) for x0, x1, y0 in lines]
+
+
+def test_lines_of_one_column_cover_what_the_detector_passed_over_between_and_beside_them() -> None:
+    """The second line was read to its middle only, the third not at all, and short ones above and below are missing."""
+    read = rows((220, 310, 100), (220, 260, 118), (220, 300, 154))
+    found = still_layout(recording(VIEW, count=1)[0], detector=Scripted(read))
+    assert found.overlay[84:184, 220:310].all()
+    assert found.overlay.sum() <= 0.06 * VIEW.sum()
+
+
+def test_words_side_by_side_belong_to_the_column_below() -> None:
+    (block,) = blocks(rows((20, 60, 100), (80, 120, 100), (20, 100, 118)))
+    assert block.min(axis=0)[0] <= 20
+    assert block.max(axis=0)[0] >= 120
+
+
+def test_lines_that_stand_apart_make_no_block() -> None:
+    assert blocks(rows((20, 110, 100), (20, 110, 180), (300, 390, 118), (20, 110, 300))) == []
+    assert blocks([upright(20, 100, 110, 114), upright(20, 118, 300, 160)]) == []
+
+
+@given(dx=st.integers(-40, 40), dy=st.integers(-40, 40), factor=st.floats(0.5, 3))
+def test_blocks_move_and_grow_with_their_lines(dx: int, dy: int, factor: float) -> None:
+    read = rows((60, 150, 100), (60, 120, 118), (60, 140, 154))
+    moved = [quad * np.float32(factor) + np.array([dx, dy], np.float32) for quad in read]
+    (one,), (other,) = blocks(read), blocks(moved)
+    np.testing.assert_allclose(other, one * factor + [dx, dy], atol=0.01)
 
 
 def test_boxes_are_those_of_the_connected_regions_from_top_to_bottom() -> None:

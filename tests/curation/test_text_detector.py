@@ -8,11 +8,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from drawn_views import box, moving, overlap, recording, text_at
+from drawn_views import box, moving, overlap, recording, text_at, touched
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endocur.extract.lines import same_ink
+from endocur.extract.lines import blocks, same_ink
 from endocur.extract.text import TextDetector, is_line
 from endocur.extract.view import still_layout
 
@@ -50,8 +50,9 @@ def test_small_frames_are_enlarged_so_that_small_text_is_found(detector: TextDet
     assert mask_of(detector.boxes(frame), 240, 320)[32:39, 24:90].mean() >= 0.9
 
 
-def test_tissue_without_text_has_no_box(detector: TextDetector) -> None:
-    assert [len(detector.boxes(frame)) for frame in moving(4, 3, 240, 320)] == [0, 0, 0]
+def test_tissue_without_text_is_left_alone(detector: TextDetector) -> None:
+    """A highlight may be taken for a letter here and there: a thousandth of the frame at most, a line takes ten."""
+    assert max(mask_of(detector.boxes(frame), 240, 320).mean() for frame in moving(4, 3, 240, 320)) <= 0.001
 
 
 def test_a_still_that_stands_alone_is_masked_by_the_detector(detector: TextDetector) -> None:
@@ -99,6 +100,35 @@ def test_a_lone_highlight_beside_a_line_stays_tissue() -> None:
     cv2.circle(frame, (80, 90), 4, (255, 255, 255), -1)
     line = np.array([[38, 46], [140, 46], [140, 64], [38, 64]], np.float32)
     assert not mask_of(same_ink(frame, [line]), 240, 320)[84:96].any()
+
+
+@pytest.mark.parametrize("font", [0, 2, 3])
+def test_the_end_of_a_line_that_the_frame_cuts_off_is_found(detector: TextDetector, font: int) -> None:
+    frame = moving(1, 1, 480, 640)[0] // 2
+    (wide, _), _ = cv2.getTextSize("MUSTER 19", font, 0.7, 1)
+    text_at("MUSTER 19", (26 - wide, 100), font=font, scale=0.7)(frame, 0)
+    assert mask_of(detector.boxes(frame), 480, 640)[88:100, 2:22].mean() >= 0.9
+
+
+@pytest.mark.parametrize("font", [0, 2, 3])
+def test_text_on_a_highlight_nearly_as_bright_is_found_in_a_still(detector: TextDetector, font: int) -> None:
+    still = moving(2, 1, 480, 640)[0]
+    glare = np.clip(1.6 - np.hypot(*(np.mgrid[0:480, 0:640] - np.array([240, 160])[:, None, None])) / 150, 0, 1)
+    still = (still + (250.0 - still) * glare[..., None]).astype(np.uint8)
+    words = [text_at("MUSTER, Eva", (80, 230), font=font, scale=0.7, colour=(240, 240, 240))]
+    words[0](still, 0)
+    drawn = touched(words, 0, 480, 640)
+    found = still_layout(still, detector=detector)
+    assert found.overlay[drawn].mean() >= 0.95
+    assert found.overlay.mean() <= 0.03
+
+
+def test_lines_seen_twice_count_once() -> None:
+    line = np.array([[40, 40], [140, 40], [140, 54], [40, 54]], np.float32)
+    below = line + np.float32([0, 18])
+    (block,) = blocks([line, below, line + 1, below - 1])
+    assert block[:, 1].min() >= 39
+    assert block[:, 1].max() <= 73
 
 
 def test_building_a_detector_loads_no_model() -> None:

@@ -18,6 +18,14 @@ PASSING_ASPECT = 2.5
 PASSING_SHARE = 0.02
 """Share of the view given to text that was seen in one of the frames only."""
 
+PITCH = 3.0
+"""Lines of one block follow each other within this many line heights: one line may be empty or passed over."""
+LIKE_HEIGHT = 1.7
+"""Lines of one block are at most this many times as high as each other."""
+BLOCK_LINES = 3
+"""Lines from which a block is surely written: what else is taken for text does not stand in columns. One more line is
+expected above and below it."""
+
 
 def add_boxes(mask: Mask, quads: Sequence[Quad]) -> Mask:
     """A mask [h, w] with the quadrilaterals of a text detector (float32 [4, 2], x and y in its pixels) filled in."""
@@ -60,6 +68,36 @@ def confirm(still: Mask, found: Sequence[Sequence[Quad]], view: Mask) -> tuple[l
         (added if cost <= room else left).append(quad)
         room -= cost if cost <= room else 0.0
     return added, left
+
+
+def blocks(quads: Sequence[Quad]) -> list[Quad]:
+    """Boxes round lines that stand together in a column, with what the detector passed over between and beside them.
+
+    On a still nothing but the detector tells where text is, and it passes over short lines, faint ones and ends of
+    lines on a highlight: on real stills a date was read to its middle, and the line below the last was missed.
+
+    Args:
+        quads: float32 [4, 2] (x, y), lines found in one frame.
+    Returns: float32 [4, 2], an upright box for every two or more lines that belong together.
+    """
+    low, high = (np.array([side(quad) for quad in quads]).reshape(-1, 2) for side in (_low, _high))
+    tall, middle = (high - low)[:, 1], (high + low)[:, 1] / 2
+    left = set(range(len(quads)))
+    out: list[Quad] = []
+    while left:
+        block = [left.pop()]
+        for one in block:  # grows while it is walked
+            near = [other for other in left if _together(low[[one, other]], high[[one, other]])]
+            left.difference_update(near)
+            block += near
+        if len(block) > 1:
+            unit = float(np.median(tall[block]))
+            rows = 1 + int((np.diff(np.sort(middle[block])) > 0.5 * unit).sum())
+            more = 1.3 * unit if rows >= BLOCK_LINES else 0.0
+            (x0, y0), (x1, y1) = low[block].min(axis=0), high[block].max(axis=0)
+            y0, y1 = y0 - more, y1 + more
+            out.append(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32))
+    return out
 
 
 def same_ink(rgb: NDArray[np.uint8], quads: Sequence[Quad]) -> list[Quad]:
@@ -112,6 +150,26 @@ def _rows(strokes: NDArray[np.bool_], tall: int, line: float) -> list[Quad]:
             top, bottom = y[near].min(), base[near].max()
             boxes.append(np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32))
     return boxes
+
+
+def _together(low: NDArray[np.float32], high: NDArray[np.float32]) -> bool:
+    """Whether two upright boxes, [2, 2] corners each, are lines of one block: alike in height, and near."""
+    tall = (high - low)[:, 1]
+    apart = low.max(axis=0) - high.min(axis=0)  # the gap along x and along y, negative where they overlap
+    unit = float(tall.min())
+    if tall.max() > LIKE_HEIGHT * unit:
+        return False
+    in_column = apart[1] <= (PITCH - 1) * unit and apart[0] < 0
+    in_row = apart[1] <= -0.5 * unit and apart[0] <= PITCH * unit
+    return bool(in_column or in_row)
+
+
+def _low(quad: Quad) -> Quad:
+    return quad.min(axis=0)
+
+
+def _high(quad: Quad) -> Quad:
+    return quad.max(axis=0)
 
 
 def _without_margin(quad: Quad) -> Quad:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,11 +15,15 @@ from endocur.configs import ExtractConfig
 from endocur.corpus import STILLS_A_UNIT, InputRow, UnitMarker
 from endocur.extract.groups import Groups
 from endocur.extract.identify import Identified
+from endocur.extract.inputs import Found
 from endocur.extract.still_unit import StillItem, StillsTask
 from endocur.extract.unit import VideoTask
 from endocur.identity import Key
 from endoshards.files import fingerprint
 from endoshards.settings import config_fingerprint
+
+IGNORED = "ignored"
+"""Name and kind of the marker of all inputs that were left out: one, for there may be millions."""
 
 
 @dataclass
@@ -101,6 +105,22 @@ def failed_marker(unit: str, reason: str, rows: Sequence[InputRow], print_: str,
     """The marker of a unit that gave nothing."""
     failed = tuple(replace(row, status="failed", reason=reason) for row in rows)
     return UnitMarker(unit, "failed", reason, kind, 0, 0, print_, failed, {"seen": 0, "dropped": {}, "last_us": 0})
+
+
+def ignored_marker(old: UnitMarker | None, ignored: Mapping[str, Found], here: Collection[str]) -> UnitMarker | None:
+    """One marker for all files that were left out; None if there is none.
+
+    Args:
+        old: the marker of earlier runs; its rows stay, except of files that are in this run.
+        ignored: id -> file this run leaves out.
+        here: ids (`Key.unread_id`) of all files of this run.
+    """
+    rows = {row.id: row for row in (old.inputs if old else ()) if row.id not in here}
+    rows |= {
+        id_: InputRow(id_, "ignored", item.reason, position=item.position, group="") for id_, item in ignored.items()
+    }
+    inputs = tuple(row for _, row in sorted(rows.items()))
+    return UnitMarker(IGNORED, "ignored", "", IGNORED, 0, 0, "", inputs, {}) if inputs else None
 
 
 def in_part(size: int, part: str) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from endocur.extract import lines, lit, overlays, shapes
 from endocur.extract.moments import Moments, gradient, moments
+from endocur.extract.text import evened
 
 PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
@@ -65,8 +66,8 @@ class Layout:
     boxes: list[Box]
     """One box a connected overlay."""
     counts: dict[str, int]
-    """`probe` frames given, `used` of them that were judged distinct, `still_regions` found, `text_boxes` that the
-    detector gave in all frames asked, `passing_text` boxes seen once that were left open (`lines.confirm`)."""
+    """`probe` frames given, `used` of them that were judged distinct, `still_regions` found, `text_boxes` in all frames
+    the detector was asked about, `passing_text` boxes seen once that were left open (`lines.confirm`)."""
 
 
 def probe_frame(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -142,7 +143,7 @@ def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) 
     Args:
         group: from `layout` on members of the group. Worth asking where its `text_boxes` or `still_regions` are not 0.
         rgb: uint8 [H, W, 3], the still at the group's full size.
-        detector: asked once.
+        detector: asked about it as it is and with its contrast evened out.
     """
     frame = probe_frame(rgb)
     quads = _text([frame], detector)[0]
@@ -209,11 +210,18 @@ def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
 
 
 def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[list[NDArray[np.float32]]]:
-    """Text boxes of at most TEXT_FRAMES of the frames, from the middle of equal parts of the video."""
+    """Text boxes of at most TEXT_FRAMES of the frames, from the middle of equal parts of the video.
+
+    A single still has no other frame in which a line could be seen: it is looked at twice, and lines that stand
+    together take what lies between them.
+    """
     count = min(TEXT_FRAMES, len(frames))
     chosen = [(2 * k + 1) * len(frames) // (2 * count) for k in range(count)]
     quads = [detector.boxes(frames[index]) for index in chosen]
-    return [quads[0] + lines.same_ink(frames[0], quads[0])] if len(frames) == 1 else quads
+    if len(frames) > 1:
+        return quads  # stillness and other frames tell the rest
+    read = quads[0] + lines.same_ink(frames[0], quads[0]) + detector.boxes(evened(frames[0]))
+    return [read + lines.blocks(read)]
 
 
 def _evidence(mask: Mask, found: Moments) -> float:
