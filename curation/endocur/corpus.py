@@ -26,7 +26,7 @@ CHAPTER_S = 1200.0
 STILLS_A_UNIT = 4096
 
 Kind = Literal["video", "stills"]
-Status = Literal["ok", "partial", "failed"]
+Status = Literal["ok", "partial", "failed", "ignored"]
 
 _CHAPTER_MARKER = re.compile(r"\.\d{3,}$")
 

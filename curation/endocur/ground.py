@@ -63,10 +63,9 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return f"{' and '.join(other)} changed since" if other else ""
 
 
-def inputs_by_status(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Status -> inputs; byte copies are counted apart, and ignored ones, which have no marker, from the account."""
+def inputs_by_status(markers: Iterable[UnitMarker]) -> dict[str, int]:
+    """Status -> inputs; byte copies are counted apart."""
     counts = Counter(
         "copy" if row.copy_of and row.status != "failed" else row.status for marker in markers for row in marker.inputs
     )
-    counts["ignored"] += int(accounts.get("extract", {}).get("extra", {}).get("inputs ignored", 0))
     return dict(sorted((+counts).items()))

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -312,7 +313,7 @@ def test_what_failed_and_was_mended_or_excluded_is_a_failure_no_more(fresh: Path
     assert "inputs failed                    1" in endocur(fresh, "extract", "videos", *QUICK).stdout
     assert sorted(statuses(fresh).values()).count("failed") == 1  # one failed input is always allowed
     endocur(fresh, "extract", "videos", *QUICK, "--exclude", "bad.mp4")
-    assert set(statuses(fresh).values()) == {"ok"}
+    assert Counter(statuses(fresh).values()) == {"ok": 4, "ignored": 1}
 
 
 def test_strict_ends_at_the_first_failed_input(fresh: Path) -> None:
@@ -333,7 +334,7 @@ def test_parts_together_are_the_whole(fresh: Path, extracted: Path) -> None:
     for number in range(2):
         endocur(fresh, "extract", "videos", *QUICK, "--exclude", "stills", "--part", f"{number}/2")
     videos = {name: data for name, data in contents(extracted).items() if "stills-" not in name}
-    assert contents(fresh) == videos
+    assert {name: data for name, data in contents(fresh).items() if name != "units/ignored.json"} == videos
 
 
 def test_stills_in_parts_are_other_units_of_the_same_frames(fresh: Path, extracted: Path) -> None:
@@ -349,7 +350,11 @@ def test_include_and_exclude_take_globs_folders_and_lists(fresh: Path) -> None:
     done = endocur(fresh, "extract", "videos", *QUICK, "--exclude", "@left_out.txt", "--exclude", "*.avi")
     assert "inputs ignored" in done.stdout
     assert "warning: --exclude: 1 patterns matched no input (pattern 2)\n" in done.stdout
-    assert len(statuses(fresh)) == 2
+    assert sorted(statuses(fresh).values()) == ["ignored", "ok", "ok"]
+    left_out = json.loads((fresh / "corpus" / "units" / "ignored.json").read_text())["inputs"]
+    assert {(row["status"], row["reason"]) for row in left_out} == {("ignored", "excluded")}
+    endocur(fresh, "extract", "videos", *QUICK)
+    assert sorted(statuses(fresh).values()) == ["ok"] * 4
     endocur(fresh, "extract", "videos", *QUICK, "--include", "stills/*.jpg", "--corpus", "other")
     assert len(jpegs(fresh, "other")) == 3
 

@@ -86,10 +86,13 @@ def test_after_extract_comes_filter(corpus: Corpus) -> None:
     assert (found.frames, found.units, found.videos, found.inputs) == (40, 1, 1, {"ok": 1})
 
 
-def test_inputs_that_were_left_out_are_counted_from_the_account(corpus: Corpus) -> None:
+def test_inputs_that_were_left_out_are_counted_and_are_no_unit(corpus: Corpus) -> None:
     write_marker(corpus, MARKER)
-    account(corpus, "extract", 40, **{"inputs ignored": 3, "inputs ok": 1})
+    rows = tuple(InputRow(f"{number:016x}", "ignored", "no media") for number in range(3))
+    write_marker(corpus, UnitMarker("ignored", "ignored", "", "ignored", 0, 0, "", rows, {}))
+    account(corpus, "extract", 40)
     assert standing(corpus).inputs == {"ignored": 3, "ok": 1}
+    assert standing(corpus).units == 1
 
 
 def test_the_whole_road_done_names_what_shard_named(corpus: Corpus) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from endocur.corpus import (
     UnitMarker,
     corpus_lock,
     open_for_extract,
+    read_marker,
     read_settings,
     unit_markers,
     write_marker,
@@ -27,7 +28,15 @@ from endocur.extract.groups import read_groups
 from endocur.extract.identify import Identified, identify, path_bytes
 from endocur.extract.inputs import Found, find_inputs, refuse_unsaid_sequence
 from endocur.extract.patterns import Patterns, read_patterns
-from endocur.extract.plan import Plan, allowed_failures, failed_marker, in_part, make_plan
+from endocur.extract.plan import (
+    IGNORED,
+    Plan,
+    allowed_failures,
+    failed_marker,
+    ignored_marker,
+    in_part,
+    make_plan,
+)
 from endocur.extract.regroup import regroup
 from endocur.extract.still_unit import StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
@@ -92,8 +101,10 @@ def run(config: ExtractConfig) -> None:
         account.warnings += plan.warnings
         _replace_markers(corpus, plan, key, mine)
         _extract(config, corpus, plan, account, private)
-        ignored = [item for item in found if item.kind == "ignored"] if part == 0 else []
-        outcome = _outcome(corpus, identified, ignored)
+        left_out = {key.unread_id(item.path): item for item in found if item.kind == "ignored" and part == 0}
+        if part == 0:
+            _mark_ignored(corpus, left_out, {key.unread_id(item.path) for item in found})
+        outcome = _outcome(corpus, identified, left_out)
         outcome.there = len(plan.finished)
         outcome.private_table = private.write(part, _merged(private, outcome.rows))
         _finish(config, corpus, account, outcome)
@@ -168,6 +179,17 @@ def _replace_markers(corpus: Corpus, plan: Plan, key: Key, mine: Sequence[Found]
             write_marker(corpus, new)
 
 
+def _mark_ignored(corpus: Corpus, left_out: Mapping[str, Found], here: Collection[str]) -> None:
+    """Bring the one marker of all inputs that were left out up to date; `here` are the ids of this run's files."""
+    path = corpus.units / f"{IGNORED}.json"
+    old = read_marker(path) if path.is_file() else None
+    marker = ignored_marker(old, left_out, here)
+    if marker is not None:
+        write_marker(corpus, marker)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _extract(config: ExtractConfig, corpus: Corpus, plan: Plan, account: Account, private: PrivateFolder) -> None:
     """Run the workers; every unit ends as a marker. Raises: TooManyFailed at the first failure with --strict."""
     tasks: list[VideoTask | StillsTask] = [*plan.videos, *plan.stills]
@@ -213,7 +235,7 @@ def _record_failure(
     return marker
 
 
-def _outcome(corpus: Corpus, identified: Sequence[Identified], ignored: Sequence[Found]) -> Outcome:
+def _outcome(corpus: Corpus, identified: Sequence[Identified], left_out: Mapping[str, Found]) -> Outcome:
     """Status of each input, from the markers."""
     outcome = Outcome()
     markers = {marker.name: marker for marker in unit_markers(corpus)}
@@ -224,9 +246,9 @@ def _outcome(corpus: Corpus, identified: Sequence[Identified], ignored: Sequence
         if row.status != "ok":
             outcome.troubles.append(_trouble(replace(unit, inputs=(row,)), 0))
         outcome.rows.append(_source_row(one, row.status, row.reason, unit.name, row.copy_of))
-    for item in ignored:
+    for id_, item in left_out.items():
         outcome.statuses["ignored"] += 1
-        outcome.rows.append(_source_row(Identified(item, "", ""), "ignored", item.reason, "", ""))
+        outcome.rows.append(_source_row(Identified(item, id_, ""), "ignored", item.reason, IGNORED, ""))
     return outcome
 
 

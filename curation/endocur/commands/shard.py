@@ -35,7 +35,7 @@ def run(config: ShardConfig) -> None:
         rows = kept_rows(corpus, account)
         mine = fingerprint({"corpus_id": read_settings(corpus)["corpus_id"]})
         replace = may_replace(config.out, mine)
-        units = {marker.name: marker.fingerprint for marker in unit_markers(corpus)}
+        units = {marker.name: marker.fingerprint for marker in unit_markers(corpus) if marker.frames}
         size = None if config.native_size else config.size
         sys.stderr.write(f"shard: {len(rows):,} pictures, about {expected_bytes(rows, size) / 1e6:,.1f} MB\n")
         with FrameReader(corpus) as reader, account.bar(len(rows)) as bar:

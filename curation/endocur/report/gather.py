@@ -58,7 +58,7 @@ def gather(corpus: Corpus, gallery: int, *, share: bool) -> Facts:
     lengths = video_lengths(frames)
     facts = Facts(
         corpus_id=str(read_settings(corpus)["corpus_id"]),
-        inputs=inputs_by_status(markers, read_accounts(corpus)),
+        inputs=inputs_by_status(markers),
         sources=pc.count_distinct(frames["source_id"]).as_py(),
         groups=pc.count_distinct(frames["group_id"]).as_py(),
         video_seconds=sum(lengths.get(marker.name, 0.0) for marker in videos),

@@ -73,10 +73,10 @@ def standing(corpus: Corpus) -> Standing:
     return Standing(
         corpus=str(corpus.root),
         corpus_id=str(read_settings(corpus).get("corpus_id", "")),
-        units=len(markers),
+        units=sum(marker.kind != "ignored" for marker in markers),
         videos=sum(marker.kind == "video" for marker in markers),
         frames=sum(marker.frames for marker in markers),
-        inputs=inputs_by_status(markers, accounts),
+        inputs=inputs_by_status(markers),
         in_use=_in_use(corpus),
         stages=stages,
         next=_next(corpus, stages, accounts),
