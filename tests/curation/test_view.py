@@ -11,6 +11,8 @@ from drawn_views import HEIGHT, WIDTH, Mask, box, disc, moving, octagon, overlap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endocur.extract.decode import Video
+from endocur.extract.segments import probe
 from endocur.extract.view import PROBE_LINES, box_of, layout, probe_frame, still_layout
 
 SHAPES: dict[str, tuple[Mask, str]] = {
@@ -265,3 +267,11 @@ def test_a_caption_over_a_whole_side_of_the_view_does_not_move_that_side(words: 
     assert overlap(found.view.mask, view) >= 0.98
     drawn = touched([caption], 12, 480, 640) & view
     assert (found.overlay | ~found.view.mask)[drawn].mean() >= 0.99
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("clip", ["laparo_720p.mp4", "cholec_circle.mp4", "colon_octagon.mp4"])
+def test_real_recordings_without_overlays_lose_no_tissue(shared_data: Path, clip: str) -> None:
+    """Laparoscopes draw a second dark edge some pixels inside the first."""
+    (found,) = probe(Video(shared_data / "clips" / clip), max_side=960, detector=None).segments.values()
+    assert found.layout.overlay.sum() <= 0.005 * found.layout.view.mask.sum()
