@@ -184,6 +184,38 @@ def test_twenty_stills_of_one_outline_share_a_view(tmp_path: Path) -> None:
         before = files(tmp_path / root)
 
 
+class WhiteBar:
+    """Takes what is white for text."""
+
+    def boxes(self, rgb: np.ndarray) -> list[np.ndarray]:
+        rows, columns = np.nonzero(rgb.min(axis=2) > 250)
+        if not rows.size:
+            return []
+        left, right, top, low = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+        return [np.array([[left, top], [right, top], [right, low], [left, low]], np.float32)]
+
+
+def test_a_name_on_one_still_of_a_group_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "stills"
+    folder.mkdir()
+    for index in range(30):
+        picture = np.minimum(disc(index * 9), 230)
+        if index == 4:
+            picture[50:58, 60:100] = 255
+        cv2.imwrite(str(folder / f"{index:02d}.png"), picture[..., ::-1])
+    monkeypatch.setattr("endocur.extract.still_unit.TextDetector", WhiteBar)
+    extract_stills(stills_task(folder, tmp_path / "c", text_detection=True))
+    corpus = Corpus(tmp_path / "c")
+    rows = read_chapter_table(chapter_files(corpus, "stills-1", 0).frames_table).to_pylist()
+    with FrameReader(corpus) as reader:
+        luma = [
+            cv2.imdecode(np.frombuffer(reader.jpeg("stills-1", 0, row["offset"], row["size"]), np.uint8), 0)
+            for row in rows
+        ]
+    assert luma[4][46 - rows[4]["crop_y"] : 60 - rows[4]["crop_y"]].max() < 240
+    assert np.mean([picture.mean() for picture in luma]) > 50
+
+
 def test_a_batch_in_which_every_still_fails_has_no_chapter(tmp_path: Path) -> None:
     folder = tmp_path / "stills"
     folder.mkdir()

@@ -25,7 +25,7 @@ from endocur.store import FRAME_COLUMNS, write_chapter_table, write_masks
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
 from endoshards.tar import END, header, padding
 
-EXTRACT_VERSION = "1"
+EXTRACT_VERSION = "2"
 """Raised whenever stored pixels or masks of any source may change; stands in every row."""
 
 

@@ -97,7 +97,8 @@ def _shared_layouts(task: StillsTask, failed: dict[int, str], detector: TextDete
     shared: dict[int, _Shared] = {}
     for number, group in enumerate(group for group in still_groups(outlines) if len(group) > 1):
         members = [indices[place] for place in group]
-        found = layout(_probe(task, members), size=outlines[group[0]].size, detector=detector)
+        # Every probe is asked: in a folder of pictures a few may bear a name, and then all are looked at.
+        found = layout(_probe(task, members), size=outlines[group[0]].size, detector=detector, looks=PROBE_FRAMES)
         has_text = found.counts.get("text_boxes", 0) > 0 or found.counts.get("still_regions", 0) > 0
         shared |= dict.fromkeys(members, _Shared(f"g{number:03d}", found, has_text))
         beat()

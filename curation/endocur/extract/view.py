@@ -20,7 +20,7 @@ from endocur.extract.text import evened
 PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
 TEXT_FRAMES = 8
-"""Probe frames the text detector is asked about."""
+"""Probe frames of a video the text detector is asked about."""
 TRUST = 0.965
 """Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
 EVIDENCE = 0.5
@@ -88,6 +88,7 @@ def layout(
     *,
     size: tuple[int, int] | None = None,
     detector: Detector | None = None,
+    looks: int = TEXT_FRAMES,
 ) -> Layout:
     """View and overlays of one video (or of one group of like stills).
 
@@ -96,7 +97,8 @@ def layout(
             order; about 60 of them, reduced by `probe_frame` one by one so that 60 frames of any source stay below
             100 MB. n >= 1; one frame is treated as a still.
         size: (height, width) of the full frame; the masks have this size. The probe's own size if None.
-        detector: asked on at most 8 of the frames; None leaves overlays to the stillness test alone.
+        detector: None leaves overlays to the stillness test alone.
+        looks: frames the detector is asked about at most.
     Raises: ValueError for no frame or frames of unequal size.
     """
     frames = [probe_frame(frame) for frame in probe]
@@ -113,7 +115,7 @@ def layout(
         view, outline = find_view(found, ignore=panels | at_rim, before=outline)
         burned = overlays.burned_in(found, view.mask)
     still = overlays.boxed((burned | panels) & view.mask)
-    quads = _text(frames, detector) if detector is not None else []
+    quads = _text(frames, detector, looks) if detector is not None else []
     added, passing = (quads[0], []) if len(quads) == 1 else lines.confirm(still.mask, quads, view.mask)
     covered = lines.add_boxes(still.mask, added)
     counts = {
@@ -146,7 +148,7 @@ def member_layout(group: Layout, rgb: NDArray[np.uint8], *, detector: Detector) 
         detector: asked about it as it is and with its contrast evened out.
     """
     frame = probe_frame(rgb)
-    quads = _text([frame], detector)[0]
+    quads = _text([frame], detector, 1)[0]
     height, width = rgb.shape[:2]
     added = lines.add_boxes(np.zeros(frame.shape[:2], bool), quads)
     burned = group.overlay | overlays.enlarged(added, height, width)
@@ -209,13 +211,13 @@ def _covered(view: View, burned: Mask, counts: dict[str, int]) -> Layout:
     return Layout(view, overlay.mask, overlay.boxes, counts)
 
 
-def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector) -> list[list[NDArray[np.float32]]]:
-    """Text boxes of at most TEXT_FRAMES of the frames, from the middle of equal parts of the video.
+def _text(frames: Sequence[NDArray[np.uint8]], detector: Detector, looks: int) -> list[list[NDArray[np.float32]]]:
+    """Text boxes of at most `looks` of the frames, from the middle of equal parts of the video.
 
     A single still has no other frame in which a line could be seen: it is looked at twice, and lines that stand
     together take what lies between them.
     """
-    count = min(TEXT_FRAMES, len(frames))
+    count = min(looks, len(frames))
     chosen = [(2 * k + 1) * len(frames) // (2 * count) for k in range(count)]
     quads = [detector.boxes(frames[index]) for index in chosen]
     if len(frames) > 1:
