@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -152,3 +154,16 @@ def test_the_model_comes_from_the_installed_package_without_network() -> None:
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "1"
     assert "MUSTER" not in said.stdout + said.stderr
+
+
+def test_the_detector_leaves_no_trace_and_asks_nobody(tmp_path: Path) -> None:
+    """Its runtime would keep a device id in the user's cache and report to its maker."""
+    code = (
+        "import numpy as np\n"
+        "from endocur.extract.text import TextDetector\n"
+        "TextDetector().boxes(np.zeros((540, 720, 3), np.uint8))\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
