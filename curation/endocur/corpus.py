@@ -198,7 +198,7 @@ def open_for_extract(
         restart: throw all frames and everything derived from them away first.
     Raises: BadInput for another config (which field), another key, or a folder that holds our source.
     """
-    refuse_source_tree(root, f"endocur extract … --corpus {root / 'corpus'}")
+    refuse_source_tree(root, "endocur extract … --corpus study/corpus")
     corpus = Corpus(root)
     wanted = {name: value for name, value in config.items() if value is not None}
     if corpus.toml.is_file():

@@ -6,10 +6,12 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +26,9 @@ TEMPORARY = ".tmp-"
 HEARTBEAT_S = 30.0
 ABANDONED_S = 600.0
 """A lock of another host without a beat for so long is free (DESIGN section 4)."""
+
+SET_ASIDE = ("demo", "benchmarks/.cache")
+"""Folders of a clone that hold no source: `make demo` works in the first, the benchmarks keep inputs in the other."""
 
 
 @contextmanager
@@ -98,9 +103,28 @@ def fingerprint(value: object) -> str:
 
 
 def refuse_source_tree(folder: Path, instead: str) -> None:
-    """Refuse to write into a folder of this project's own source. Raises: BadInput with the line to type."""
+    """Refuse to write into this project's own source: its packages, or anywhere in a clone of it.
+
+    Args:
+        folder: where a command is about to write, there or not.
+        instead: the line to type; the word `study` in it becomes the way to a folder beside the clone.
+    Raises: BadInput with that line.
+    """
+    place = folder.resolve()
+    clone = next((above for above in (place, *place.parents) if _is_our_clone(above)), None)
+    if clone is not None and not any(place.is_relative_to(clone / name) for name in SET_ASIDE):
+        study = os.path.relpath(clone.parent / "study")
+        line = re.sub(r"\bstudy\b", lambda _: study, instead)
+        raise BadInput(f"{folder} lies in this project's source code, no place for data; type instead: {line}")
     if any((folder / name / "__init__.py").is_file() for name in ("endoshards", "endocur", "endoeval", "endomae")):
         raise BadInput(f"{folder} holds this project's source code, not data; type instead: {instead}")
+
+
+def _is_our_clone(folder: Path) -> bool:
+    try:
+        return bool(tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"] == "endomae")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 class Lock:

@@ -423,11 +423,14 @@ def test_stills_that_come_later_make_a_new_unit_and_leave_the_old_one(study: Pat
 
 
 def test_a_corpus_is_not_written_into_a_source_tree(fresh: Path) -> None:
-    (fresh / "curation" / "endocur").mkdir(parents=True)
-    (fresh / "curation" / "endocur" / "__init__.py").touch()
-    done = endocur(fresh, "extract", "videos", *QUICK, "--corpus", "curation", check=False)
-    assert done.returncode == 3
-    assert "type instead: endocur extract … --corpus curation/corpus" in done.stderr
+    clone = fresh.rename(fresh.with_name("clone"))
+    (clone / "curation").mkdir()
+    (clone / "pyproject.toml").write_text('[project]\nname = "endomae"\n')
+    for words in ((), ("--corpus", "curation"), ("--corpus", "curation/corpus")):
+        done = endocur(clone, "extract", "videos", *QUICK, *words, check=False)
+        assert done.returncode == 3
+        assert "type instead: endocur extract … --corpus ../study/corpus" in done.stderr
+    assert list((clone / "curation").iterdir()) == [] and not (clone / "corpus").exists()
 
 
 def contents(study: Path, corpus: str = "corpus") -> dict[str, bytes]:

@@ -121,6 +121,24 @@ def test_a_source_tree_is_refused_with_the_line_to_type(tmp_path) -> None:
             refuse_source_tree(folder, "endocur shard --out x")
 
 
+def test_a_clone_is_no_place_for_data_but_for_what_it_sets_aside(tmp_path, monkeypatch) -> None:
+    clone = tmp_path / "clone"
+    (clone / "curation").mkdir(parents=True)
+    (clone / "pyproject.toml").write_text('[project]\nname = "endomae"\n')
+    monkeypatch.chdir(clone)
+    for folder in (".", "corpus", "curation/corpus", "demo/../runs", str(clone / "shards"), "../clone/benchmarks/new"):
+        with pytest.raises(BadInput, match=r"source code, no place for data; type instead: x --out \.\./study/shards"):
+            refuse_source_tree(Path(folder), "x --out study/shards")
+    monkeypatch.chdir(clone / "curation")
+    with pytest.raises(BadInput, match=r"type instead: x \.\./\.\./study"):
+        refuse_source_tree(Path("corpus"), "x study")
+    for folder in (clone / "demo" / "corpus", clone / "benchmarks" / ".cache" / "set", tmp_path / "study"):
+        refuse_source_tree(folder, "x")
+    for text in ('[project]\nname = "other"\n', "no toml", "project = 1\n"):
+        (clone / "pyproject.toml").write_text(text)
+        refuse_source_tree(clone / "corpus", "x")
+
+
 # --- lock ----------------------------------------------------------------------------------------------------------
 
 HOLDER = """

@@ -64,7 +64,7 @@ class Outcome:
 
 def run(config: ExtractConfig) -> None:
     """Run the command. Raises: BadInput, BadOption, TooManyFailed."""
-    refuse_source_tree(config.corpus, f"endocur extract … --corpus {config.corpus / 'corpus'}")
+    refuse_source_tree(config.corpus, "endocur extract … --corpus study/corpus")
     patterns = read_patterns(config.include, config.exclude)
     found = _find(config, patterns)
     wanted = [item for item in found if item.kind != "ignored"]

@@ -39,7 +39,7 @@ def _look_ahead(config: RunConfig) -> None:
     """Refuse before hours of extract what a later stage would refuse after them."""
     from endoeval.encoders import load
 
-    refuse_source_tree(config.out, f"endocur run … --out {config.out.parent / 'study-shards'}")
+    refuse_source_tree(config.out, "endocur run … --out study/shards")
     dedup = config.stage(DedupConfig)
     load(dedup.encoder, dedup.device)
     import_module("endocur.commands.dedup").threshold_of(dedup)

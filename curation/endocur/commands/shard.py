@@ -27,7 +27,7 @@ from endoshards.writer import write_set
 
 def run(config: ShardConfig) -> None:
     """Refuse what is stale or foreign, then write, or go on where a killed run stopped."""
-    refuse_source_tree(config.out, f"endocur shard --out {config.out.parent / 'study-shards'}")
+    refuse_source_tree(config.out, "endocur shard --out study/shards")
     corpus = open_corpus(config.corpus)
     with corpus_lock(corpus):
         tables.require_fresh(corpus)

@@ -53,7 +53,7 @@ def write_study(
     Returns: False if the folder already holds exactly this.
     Raises: BadInput if it holds other videos or sets, or a phantom of other settings.
     """
-    refuse_source_tree(out / "shards", "endocur phantom study")
+    refuse_source_tree(out, "endocur phantom study")
     asked = {"version": VERSION, "videos": videos, "seconds": seconds, "images": images, "seed": seed}
     begun, done = out / "phantom.begun.json", out / "phantom.json"
     parts = [out / "videos", *(out / "benchmarks-data" / name for name in ("phantom_classes", "phantom_masks"))]
