@@ -58,6 +58,10 @@ class ClassPredictions:
         """Names of its metrics."""
         return tuple(CLASS_METRICS)
 
+    def held(self) -> NDArray[np.int64]:
+        """int64 [G, k]: images of each class in each group, groups sorted by name."""
+        return _counts(self.groups, self.labels, len(self.names))
+
     def confusion(self) -> NDArray[np.int64]:
         """int64 [k, k], rows truth."""
         one = np.zeros(len(self.labels), dtype=np.int64)
@@ -146,6 +150,10 @@ class MaskPredictions:
         """Names of its metrics; that of negatives only where the set has some."""
         return MASK_METRICS if (self.truth == 0).any() else MASK_METRICS[:-1]
 
+    def held(self) -> NDArray[np.int64]:
+        """int64 [G, 2]: images without and with foreground in each group, groups sorted by name."""
+        return _counts(self.groups, (self.truth > 0).astype(np.int64), 2)
+
     def no_signal(self) -> str:
         """Why these predictions show that nothing was learnt, or ""."""
         if not self.predicted.any():
@@ -209,6 +217,13 @@ def read(path: Path, names: Sequence[str]) -> Predictions:
         return MaskPredictions(files, groups, *counts)
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise BadInput(f"{path} is missing or damaged ({error}); remove it and its .json, and run again.") from None
+
+
+def _counts(groups: Sequence[str], labels: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    name, group = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(name), k), dtype=np.int64)
+    np.add.at(counts, (group, labels), 1)
+    return counts
 
 
 def _integers(rows: Sequence[Mapping[str, str]], name: str) -> NDArray[np.int64]:

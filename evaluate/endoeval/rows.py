@@ -16,14 +16,14 @@ from endoeval import predictions as tables
 from endoeval.encoders import Encoder
 from endoeval.encoders.network import Network
 from endoeval.predictions import HEADLINE, ClassPredictions, Predictions
-from endoeval.statistics import Interval, interval
+from endoeval.statistics import MIN_GROUPS, Interval, by_group, interval
 from endoeval.task import ReadyTask
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, read_json, write_atomic, write_json
 
 FORMAT = 1
 """Version of a row file and of results.json."""
-CODE = 1
+CODE = 2
 """Raised when a protocol, a metric or an interval changes its numbers: old rows are then computed again."""
 
 Role = Literal["encoder", "random", "null"]
@@ -166,6 +166,7 @@ def write_row(job: Job, folder: Path, made: Made) -> Row:
         "scored": {"samples": len(predicted.files), "groups": len(set(predicted.groups))},
         "headline": HEADLINE[data.task],
         "metrics": _metrics(predicted),
+        "by_group": _by_group(predicted, HEADLINE[data.task]),
         "confusion": predicted.confusion().tolist() if isinstance(predicted, ClassPredictions) else None,
         "no_signal": predicted.no_signal(),
         "notes": list(job.task.notes),
@@ -183,8 +184,17 @@ def write_row(job: Job, folder: Path, made: Made) -> Row:
 
 
 def _metrics(predicted: Predictions) -> dict[str, Any]:
-    groups = len(set(predicted.groups))
-    return {name: plain(interval(predicted.statistic(name), groups)) for name in predicted.metrics()}
+    groups, held = len(set(predicted.groups)), predicted.held()
+    return {name: plain(interval(predicted.statistic(name), groups, held=held)) for name in predicted.metrics()}
+
+
+def _by_group(predicted: Predictions, headline: str) -> dict[str, float | None] | None:
+    """The headline metric of each group where there are too few for an interval, else None."""
+    names = sorted(set(predicted.groups))
+    if len(names) >= MIN_GROUPS:
+        return None
+    values = by_group(predicted.statistic(headline), len(names))
+    return {name: number(float(value)) for name, value in zip(names, values, strict=True)}
 
 
 def plain(value: Interval) -> dict[str, Any]:
@@ -196,6 +206,7 @@ def plain(value: Interval) -> dict[str, Any]:
         "groups": value.groups,
         "method": value.method,
         "bootstrap": [number(x) for x in value.bootstrap] if value.bootstrap else None,
+        "bootstrap_lacking": number(value.bootstrap_lacking),
     }
 
 

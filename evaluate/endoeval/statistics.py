@@ -24,6 +24,9 @@ MIN_GROUPS = 6
 BOOTSTRAP_GROUPS = 20
 """From here on a percentile bootstrap of groups stands beside the jackknife in the JSON."""
 BOOTSTRAP_DRAWS = 2_000
+LACKING_MOST = 0.2
+"""Where more of the draws lack a class, no bootstrap interval is given: its draws are of different metrics."""
+SEPARATES_P = 0.05
 EXACT_FLIPS = 14
 """Up to so many groups all 2^G sign flips are counted; the smallest two-sided p is 2 / 2^G."""
 FLIP_DRAWS = 10_000
@@ -40,6 +43,8 @@ class Interval:
     groups: int
     method: str
     bootstrap: tuple[float, float] | None = None
+    bootstrap_lacking: float | None = None
+    """Share of the draws that lack a class of the set or leave the metric undefined; None where none were drawn."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,24 @@ class Difference:
     low: float | None
     high: float | None
     p: float | None
-    """Two-sided, by sign flips of the groups' pseudo-values; None without an interval."""
+    """Two-sided, by sign flips of the groups' pseudo-values; None for too few groups."""
 
     @property
     def separates(self) -> bool:
-        """True if the whole interval lies above zero."""
-        return self.low is not None and self.low > 0
+        """True if the whole interval lies above zero; where all groups differ alike there is none, and p decides."""
+        if self.low is not None:
+            return self.low > 0
+        return self.p is not None and self.p < SEPARATES_P and self.value > 0
 
 
-def interval(statistic: Statistic, groups: int, *, bounds: tuple[float, float] = (0.0, 1.0), seed: int = 0) -> Interval:
+def interval(
+    statistic: Statistic,
+    groups: int,
+    *,
+    bounds: tuple[float, float] = (0.0, 1.0),
+    seed: int = 0,
+    held: NDArray[np.int64] | None = None,
+) -> Interval:
     """The value on all groups with its interval for new groups.
 
     Args:
@@ -66,6 +80,7 @@ def interval(statistic: Statistic, groups: int, *, bounds: tuple[float, float] =
         groups: G, at least 1.
         bounds: range of the metric; the interval is clipped to it.
         seed: of the bootstrap draws.
+        held: [G, k], images of each class in each group: draws are stratified by the rarest class of a group.
     """
     value = float(statistic(np.ones((1, groups)))[0])
     if groups < MIN_GROUPS:
@@ -73,11 +88,13 @@ def interval(statistic: Statistic, groups: int, *, bounds: tuple[float, float] =
     pseudo = pseudo_values(statistic, groups)
     if not np.isfinite(pseudo).all():
         return Interval(value, None, None, groups, "none: undefined without one of the groups")
-    if np.ptp(pseudo) <= 1e-12:
+    if _alike(pseudo):
         return Interval(value, None, None, groups, "none: all groups score alike, so their spread says nothing")
     low, high = _student(pseudo, bounds, value)
-    bootstrap = _percentile(statistic, groups, seed) if groups >= BOOTSTRAP_GROUPS else None
-    return Interval(value, low, high, groups, "jackknife-t", bootstrap)
+    if groups < BOOTSTRAP_GROUPS:
+        return Interval(value, low, high, groups, "jackknife-t")
+    held = np.ones((groups, 1), dtype=np.int64) if held is None else held
+    return Interval(value, low, high, groups, "jackknife-t", *_percentile(statistic, held, seed))
 
 
 def difference(ours: Statistic, other: Statistic, groups: int, *, seed: int = 0) -> Difference:
@@ -92,8 +109,15 @@ def difference(ours: Statistic, other: Statistic, groups: int, *, seed: int = 0)
     pseudo = pseudo_values(delta, groups)
     if not np.isfinite(pseudo).all():
         return Difference(value, None, None, None)
-    low, high = _student(pseudo, (-1.0, 1.0), value)
-    return Difference(value, low, high, sign_flip_p(pseudo, seed=seed))
+    p = sign_flip_p(pseudo, seed=seed)
+    if _alike(pseudo):
+        return Difference(value, None, None, p)
+    return Difference(value, *_student(pseudo, (-1.0, 1.0), value), p)
+
+
+def by_group(statistic: Statistic, groups: int) -> Float:
+    """The value on each group alone, float64 [G]; what is listed where there are too few for an interval."""
+    return statistic(np.eye(groups))
 
 
 def pseudo_values(statistic: Statistic, groups: int) -> Float:
@@ -137,8 +161,24 @@ def _student(pseudo: Float, bounds: tuple[float, float], value: float) -> tuple[
     return max(bounds[0], value - half), min(bounds[1], value + half)
 
 
-def _percentile(statistic: Statistic, groups: int, seed: int) -> tuple[float, float]:
+def _alike(pseudo: Float) -> bool:
+    return bool(np.ptp(pseudo) <= 1e-12)
+
+
+def _percentile(statistic: Statistic, held: NDArray[np.int64], seed: int) -> tuple[tuple[float, float] | None, float]:
+    """Percentiles over draws of groups, and the share of draws that lack a class or leave the metric undefined."""
     generator = np.random.default_rng(seed)
-    weights = generator.multinomial(groups, np.full(groups, 1 / groups), size=BOOTSTRAP_DRAWS).astype(np.float64)
-    low, high = np.nanquantile(statistic(weights), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    return float(low), float(high)
+    images = held.sum(axis=0)
+    rarest = np.where(held > 0, images, images.sum() + 1).argmin(axis=1)
+    weights = np.zeros((BOOTSTRAP_DRAWS, len(held)))
+    for stratum in np.unique(rarest):
+        inside = np.flatnonzero(rarest == stratum)
+        drawn = generator.multinomial(len(inside), np.full(len(inside), 1 / len(inside)), size=BOOTSTRAP_DRAWS)
+        weights[:, inside] = drawn
+    values = statistic(weights)
+    lacking = ((weights @ held)[:, images > 0] == 0).any(axis=1) | ~np.isfinite(values)
+    share = float(lacking.mean())
+    if share > LACKING_MOST:
+        return None, share
+    low, high = np.nanquantile(values, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return (float(low), float(high)), share

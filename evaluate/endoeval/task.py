@@ -113,6 +113,11 @@ def prepare(data: LabelledSet, folds: int, seed: int) -> ReadyTask:
     else:
         made = official(data.splits, data.labels, data.groups, seed)
     notes = [*_grouping_notes(data, made), *_class_notes(data, made)]
+    if data.splits is None and len(made) < folds:
+        notes.append(
+            f"{folds} folds were asked for; there are {len(made)} groups, so {len(made)} folds were laid, "
+            "one group each."
+        )
     if resized:
         notes.append(f"{len(resized)} masks had another size than their picture and were resized (nearest).")
     return ReadyTask(data, made, tuple(sizes), tuple(notes))

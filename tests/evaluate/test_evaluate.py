@@ -171,6 +171,51 @@ class TestTable:
         assert not comparison.separates
         assert "[no interval]" in report_line(comparison)
 
+    def test_fewer_than_six_groups_are_listed_with_their_own_results(self, tmp_path, draw_masks, fakes):
+        draw_masks(tmp_path / "data" / "few", groups=3)
+        results = run_eval(
+            Request(encoders=("fake:colour",), data_root=tmp_path / "data", out=tmp_path / "out", device="cpu")
+        )
+        (comparison,) = results.comparisons
+        row = comparison.row
+        dice = row.predictions().dice()
+        wanted = {f"patient{i}": round(float(dice[2 * i : 2 * i + 2].mean()), 6) for i in range(3)}
+        assert row.value["by_group"] == pytest.approx(wanted, abs=2e-6)
+        line = "by group, too few for an interval: " + ", ".join(f"{name} {x:.2f}" for name, x in wanted.items())
+        assert f"  {line}" in describe(results)
+        assert line in results.table.read_text()
+        assert line in results.report.read_text()
+
+    def test_from_six_groups_on_they_are_not_listed(self, request_, fakes):
+        results = run_eval(replace(request_, encoders=("fake:colour",), protocols=("knn",)))
+        assert {str(row.value["by_group"]) for row in results.rows} == {"None"}
+        assert "by group, too few" not in results.table.read_text()
+
+    def test_more_folds_than_groups_are_noted(self, request_, fakes):
+        asked = replace(request_, encoders=("fake:colour",), protocols=("knn",), sets=("drawn_classes",))
+        note = "100 folds were asked for; there are 8 groups, so 8 folds were laid, one group each."
+        results = run_eval(replace(asked, folds=100))
+        assert f"drawn_classes: {note}" in describe(results)
+        assert note in results.table.read_text()
+        assert "folds were asked for" not in "\n".join(describe(run_eval(replace(asked, folds=8))))
+
+    def test_on_a_balanced_set_of_one_class_groups_the_blind_row_is_a_constant_answer(
+        self, tmp_path, draw_classes, fakes
+    ):
+        folder = draw_classes(tmp_path / "data" / "even")
+        (folder / "groups.csv").write_text(
+            "file,group\n"
+            + "".join(
+                f"{path.parent.name}/{path.name},{path.parent.name}{path.name[1]}\n" for path in folder.rglob("*.jpg")
+            )
+        )
+        results = run_eval(
+            Request(
+                encoders=("fake:constant",), data_root=tmp_path / "data", out=tmp_path / "out", device="cpu", folds=16
+            )
+        )
+        assert results.rows[0].headline["value"] == pytest.approx(1 / 3, abs=1e-6)
+
 
 class TestFolder:
     def test_the_same_line_again_computes_nothing_and_writes_the_same_bytes(self, request_, tmp_path, export):
@@ -249,7 +294,15 @@ class TestFolder:
         row = next(row for row in value["rows"] if row["protocol"] == "segmentation")
         assert row["headline"] == "dice"
         assert set(row["metrics"]) == {"dice", "iou", "dice_by_group", "dice_pooled", "dice_positives"}
-        assert set(row["metrics"]["dice"]) == {"value", "low", "high", "groups", "method", "bootstrap"}
+        assert set(row["metrics"]["dice"]) == {
+            "value",
+            "low",
+            "high",
+            "groups",
+            "method",
+            "bootstrap",
+            "bootstrap_lacking",
+        }
         assert row["trained_parameters"] == 4
         comparison = value["comparisons"][0]
         assert comparison["pool"] == "not checked"

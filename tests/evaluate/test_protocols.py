@@ -232,15 +232,24 @@ class TestThresholds:
 
 
 class TestNulls:
-    def test_the_majority_is_that_of_the_training_part(self):
+    def test_the_majority_is_the_best_constant_answer_over_the_scored_samples(self):
         labels = np.array([0, 0, 0, 1, 1, 1, 1])
         folds = (
             Fold(np.array([0, 1, 2, 3]), np.array([4, 5, 6]), ()),
             Fold(np.array([2, 4, 5, 6]), np.array([0, 1]), ()),
         )
         got = majority(labels, folds, 2)
-        assert got.predicted.tolist() == [1, 1, -1, -1, 0, 0, 0]
-        assert got.scores[4].tolist() == [0.75, 0.25]
+        assert got.predicted.tolist() == [1, 1, -1, -1, 1, 1, 1]
+        assert got.scores[4].tolist() == [0.4, 0.6]
+        assert got.chosen == ({"class": 1.0}, {"class": 1.0})
+
+    def test_a_balanced_set_of_one_class_groups_does_not_push_the_majority_to_zero(self):
+        """Left out by turns, each group would make the other class the training part's majority."""
+        labels = np.repeat([0, 1] * 4, 3)
+        groups = [f"g{i // 3}" for i in range(24)]
+        for count in (5, 8):
+            got = majority(labels, cross_validation(labels.tolist(), groups, count, 0), 2)
+            assert (got.predicted == 0).all()
 
     def test_the_mean_mask_is_that_of_the_training_part_cut_where_it_fits_it_best(self):
         truth = np.zeros((3, 2, 2), np.float32)

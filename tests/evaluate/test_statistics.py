@@ -53,6 +53,42 @@ def test_from_twenty_groups_a_percentile_bootstrap_stands_beside_and_is_the_same
     assert first.low < low < first.value < high < first.high
 
 
+def test_a_draw_takes_as_many_groups_of_each_rarest_class_as_there_are():
+    # One group holds the only image of class 1: drawn unstratified, it would be missing in 36 % of the draws.
+    held = np.array([[4, 0]] * 19 + [[3, 1]])
+    seen = []
+
+    def share_of_the_last(weights):
+        seen.append(weights)
+        return weights[:, -1] / weights.sum(axis=1)
+
+    got = interval(share_of_the_last, 20, held=held)
+    assert got.bootstrap == (0.05, 0.05)
+    assert got.bootstrap_lacking == 0.0
+    assert (seen[-1].sum(axis=1) == 20).all()
+
+
+def test_the_share_of_draws_that_lack_a_class_is_told_and_a_large_one_leaves_no_bootstrap():
+    # Class 0 lies in one group only, which also holds the rarer class 2, as one other does: a draw of these two
+    # groups takes the other one twice a time in four.
+    held = np.array([[0, 9, 0]] * 18 + [[0, 9, 1], [3, 0, 1]])
+    got = interval(mean_of(np.random.default_rng(1).random(20)), 20, held=held)
+    assert got.bootstrap_lacking == pytest.approx(0.25, abs=0.03)
+    assert got.bootstrap is None
+    assert got.low is not None
+
+
+def test_a_draw_on_which_a_metric_is_undefined_counts_as_lacking():
+    values = np.random.default_rng(1).random(20)
+
+    def undefined_without_the_first_two(weights):
+        return np.where(weights[:, :2].sum(axis=1) > 0, mean_of(values)(weights), np.nan)
+
+    got = interval(undefined_without_the_first_two, 20)
+    assert got.bootstrap_lacking == pytest.approx(0.9**20, abs=0.03)
+    assert got.bootstrap is not None
+
+
 def test_groups_that_all_score_alike_say_nothing_about_their_spread():
     got = interval(mean_of([1.0] * 8), 8)
     assert got.value == 1.0
@@ -74,8 +110,16 @@ def test_a_paired_difference_is_narrower_than_either_row():
 def test_a_row_does_not_separate_from_itself():
     values = mean_of(np.random.default_rng(2).random(10))
     got = difference(values, values, 10)
-    assert (got.value, got.low, got.high, got.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (got.value, got.low, got.high, got.p) == (0.0, None, None, 1.0)
     assert not got.separates
+
+
+def test_a_difference_that_is_alike_in_all_groups_has_no_interval_and_only_its_p_decides():
+    got = difference(mean_of([1.0] * 8), mean_of([0.25] * 8), 8)
+    assert (got.value, got.low, got.high) == (0.75, None, None)
+    assert got.p == pytest.approx(2 / 2**8)
+    assert got.separates
+    assert not difference(mean_of([0.25] * 8), mean_of([1.0] * 8), 8).separates
 
 
 def test_five_groups_never_separate_however_far_apart():

@@ -6,7 +6,7 @@ import numpy as np
 
 from endoeval.predictions import MaskPredictions
 from endoeval.report.table import FOOT, headers, set_sentence, table_rows
-from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, delta, estimate, shown, verdict
+from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, by_group, delta, estimate, shown, verdict
 from endoeval.results import Results
 from endoeval.rows import Row
 from endoshards.page import Html, Section, facts, forest, gallery, heat, image, page, paragraph, table
@@ -52,6 +52,8 @@ def _set(name: str, results: Results) -> Html:
     for row in rows:
         if row.role != "encoder":
             continue
+        if by_group(row):
+            parts.append(paragraph(f"{row.name}, {PROTOCOL_WORDS[row.protocol]}, {by_group(row)}"))
         if row.value["confusion"]:
             parts.append(paragraph(f"Confusion of {row.name}, {PROTOCOL_WORDS[row.protocol]} (images):"))
             classes = row.value["set"]["classes"]

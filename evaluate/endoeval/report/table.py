@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from endoeval.report.words import METRIC_WORDS, PROTOCOL_WORDS, also, delta, estimate, report_line, shown, verdict
+from endoeval.report.words import (
+    METRIC_WORDS,
+    PROTOCOL_WORDS,
+    also,
+    by_group,
+    delta,
+    estimate,
+    report_line,
+    shown,
+    verdict,
+)
 from endoeval.results import Results
 from endoeval.rows import Row
 
@@ -29,6 +39,8 @@ def markdown(results: Results) -> str:
             comparison = results.comparison(row)
             if comparison is not None:
                 parts.append(f"- **{row.name}**, {PROTOCOL_WORDS[row.protocol]}: {report_line(comparison)}")
+                if by_group(row):
+                    parts.append(f"  {by_group(row)}")
         parts.append("")
     parts += [f"- Skipped: {skip.encoder} on {skip.set}, {skip.protocol}: {skip.reason}." for skip in results.skipped]
     return "\n".join([*parts, FOOT])

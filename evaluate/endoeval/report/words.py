@@ -55,9 +55,10 @@ def delta(comparison: Comparison) -> str:
     """`Δ to mean mask +0.19 [+0.10, +0.28], p 0.003 (Holm 0.006)`."""
     d = comparison.difference
     text = f"Δ to {shown(comparison.best)} {signed(d.value)}"
-    if d.low is None or d.high is None:
-        return f"{text} [no interval]"
-    text += f" [{signed(d.low)}, {signed(d.high)}], p {p_value(d.p)}"
+    text += " [no interval]" if d.low is None or d.high is None else f" [{signed(d.low)}, {signed(d.high)}]"
+    if d.p is None:
+        return text
+    text += f", p {p_value(d.p)}"
     return text if comparison.p_holm in (None, d.p) else f"{text} (Holm {p_value(comparison.p_holm)})"
 
 
@@ -91,6 +92,15 @@ def report_line(comparison: Comparison) -> str:
     return f"{estimate(row.headline)} ({'; '.join(parts)})"
 
 
+def by_group(row: Row) -> str:
+    """The groups' own results where they are too few for an interval, else ""."""
+    found: Mapping[str, float | None] | None = row.value["by_group"]
+    if found is None:
+        return ""
+    listed = ", ".join(f"{name} {'undefined' if value is None else f'{value:.2f}'}" for name, value in found.items())
+    return f"by group, too few for an interval: {listed}"
+
+
 def counts(row: Row) -> str:
     """`13 groups, 138 images, seed 0`."""
     scored = row.value["scored"]
@@ -105,10 +115,14 @@ def heading(row: Row) -> str:
 
 
 def describe(results: Results) -> list[str]:
-    """The lines a terminal shows: two a row that is judged, its null rows in them."""
+    """The lines a terminal shows: two a row that is judged, its null rows in them; what a reader must know of a set."""
     lines = []
     for comparison in results.comparisons:
         lines += [f"{heading(comparison.row)} · {comparison.row.name}", f"  {report_line(comparison)}"]
+        if by_group(comparison.row):
+            lines.append(f"  {by_group(comparison.row)}")
+    notes = {row.set: row.value["notes"] for row in results.rows}
+    lines += [f"{name}: {note}" for name, said in notes.items() for note in said]
     return lines + [
         f"{skip.set} · {skip.protocol} · {skip.encoder}: skipped, {skip.reason}" for skip in results.skipped
     ]
