@@ -27,12 +27,14 @@ from endoeval.protocols.outcome import ClassOutcome, MaskOutcome
 from endoeval.protocols.segmentation import STRETCH, segmentation
 from endoeval.report.files import write_results
 from endoeval.report.overlays import overlay
-from endoeval.results import CLASS_PROTOCOLS, MASK_PROTOCOLS, Request, Results, Skipped
+from endoeval.results import MASK_PROTOCOLS, PROTOCOLS_OF, Request, Results, Skipped
 from endoeval.rows import Job, Judged, Made, Row, judged, read_row, write_row
 from endoeval.task import ReadyTask, prepare
 from endoshards.errors import BadInput
 from endoshards.files import Lock, refuse_source_tree, remove_temporaries
 
+OURS = ("rows", "features", "results.json")
+"""One of these in a folder says that it is a result folder."""
 Progress = Callable[[str, int, int], None]
 """Told (what, done, total)."""
 
@@ -49,6 +51,7 @@ def run_eval(request: Request, progress: Progress = _silent) -> Results:
     Raises: BadInput for what a user can mend, among it a checkpoint of another model and CUDA where there is none.
     """
     refuse_source_tree(request.out, f"endomae eval --out results/{request.out.name or 'eval'}")
+    _refuse_foreign(request.out)
     device = resolve_device(request.device)
     tasks = _tasks(request, progress)
     judges = _judges(request)
@@ -102,8 +105,7 @@ class _Work:
 
     def encoder(self, task: ReadyTask, judge: _Judge) -> None:
         """All rows of one encoder on one set, its random twins after it."""
-        possible = CLASS_PROTOCOLS if task.data.task == "classes" else MASK_PROTOCOLS
-        for protocol in possible:
+        for protocol in PROTOCOLS_OF[task.data.task]:
             if protocol not in self.request.protocols:
                 continue
             if protocol in MASK_PROTOCOLS and judge.encoder.contract.patch is None:
@@ -152,12 +154,26 @@ class _Work:
 
 def _tasks(request: Request, progress: Progress) -> list[ReadyTask]:
     sets = find_sets(request.data_root, request.sets, request.group_pattern)
+    if not any(protocol in request.protocols for data in sets for protocol in PROTOCOLS_OF[data.task]):
+        asked = ", ".join(f"--protocol {protocol}" for protocol in request.protocols)
+        there = ", ".join(f"{data.name} ({data.task})" for data in sets)
+        fit = "; ".join(f"{' and '.join(words)} for {task}" for task, words in PROTOCOLS_OF.items())
+        raise BadInput(f"no labelled set here fits {asked}: {there}. There is {fit}.")
     tasks = []
     for number, data in enumerate(sets):
         progress("reading labelled sets", number, len(sets))
         tasks.append(prepare(data, request.folds, request.seed))
     progress("reading labelled sets", len(sets), len(sets))
     return tasks
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Raises: BadInput for a folder with things in it, none of which says that it is a result folder."""
+    if not out.is_dir() or any((out / name).exists() for name in OURS):
+        return
+    strange = sum(1 for path in out.iterdir() if not path.name.startswith("."))
+    if strange:
+        raise BadInput(f"{out} holds other things than results ({strange}); choose an empty or new folder with --out.")
 
 
 def _judges(request: Request) -> list[_Judge]:

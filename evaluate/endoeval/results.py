@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from endoeval.benchmarks.folders import Task
 from endoeval.compare import Comparison
 from endoeval.rows import Row
 
 CLASS_PROTOCOLS = ("knn", "logistic")
 MASK_PROTOCOLS = ("segmentation",)
+PROTOCOLS_OF: Mapping[Task, tuple[str, ...]] = {"classes": CLASS_PROTOCOLS, "masks": MASK_PROTOCOLS}
 """Protocols by what a set is labelled with."""
 
 

@@ -335,6 +335,21 @@ class TestRefused:
             run_eval(replace(request_, encoders=("fake:colour", str(foreign))))
         assert not request_.out.exists()
 
+    def test_protocols_that_fit_no_set(self, request_, fakes):
+        run_eval(replace(request_, encoders=("fake:colour",)))
+        before = files(request_.out)
+        with pytest.raises(BadInput, match=r"no labelled set here fits --protocol segmentation: drawn_classes \(class"):
+            run_eval(replace(request_, encoders=("fake:colour",), sets=("drawn_classes",), protocols=("segmentation",)))
+        assert files(request_.out) == before
+
+    def test_a_folder_of_other_things(self, request_, fakes):
+        request_.out.mkdir(parents=True)
+        (request_.out / "table.md").write_text("chapter 3")
+        with pytest.raises(BadInput, match="holds other things than results"):
+            run_eval(replace(request_, encoders=("fake:colour",)))
+        assert (request_.out / "table.md").read_text() == "chapter 3"
+        assert len(files(request_.out)) == 1
+
     def test_a_corrupt_picture_scores_nothing(self, request_, fakes):
         (request_.data_root / "drawn_masks" / "images" / "g3_1.jpg").write_bytes(b"\xff\xd8 no more")
         with pytest.raises(BadInput, match=r"drawn_masks/g3_1\.jpg is cut off"):
