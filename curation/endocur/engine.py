@@ -189,7 +189,8 @@ def _work(pipe: Connection, pulse: Any, parent: int) -> None:
     global _PULSE  # noqa: PLW0603 - the pulse belongs to the process, not to a caller
     _PULSE = pulse
     _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to answer
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group they are the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
     task = pipe.recv()

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 
 class EndoError(Exception):
@@ -90,7 +93,8 @@ def run_command(program: str, call: Callable[[], object], *, words: bool = True)
             types and places in our code are kept then, nothing else.
     """
     try:
-        call()
+        with _stopped_by_sigterm():
+            call()
     except EndoError as error:
         _say(f"{program}: {error}")
         sys.exit(error.exit_code)
@@ -122,6 +126,27 @@ def bugs_kept_in(folder: Path) -> Iterator[None]:
     except Exception as error:
         error.endo_log = folder  # type: ignore[attr-defined]
         raise
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """While entered, SIGTERM raises Stopped in the main thread, so that workers are ended and locks let go.
+
+    A command may set a handler of its own meanwhile; one that was there before stays.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: a second one must not break into the tidying
+    raise Stopped("stopped by SIGTERM; the same command goes on from here.")
 
 
 def _interrupted(program: str) -> None:

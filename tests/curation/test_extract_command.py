@@ -194,6 +194,26 @@ def test_ctrl_c_ends_quietly_and_the_same_command_gives_the_bytes_of_an_unbroken
     assert contents(fresh) == contents(extracted)
 
 
+def test_sigterm_to_all_processes_ends_with_75_leaves_no_litter_and_the_same_command_goes_on(
+    fresh: Path, extracted: Path
+) -> None:
+    process = start(fresh, "extract", "videos", *QUICK, "--workers", "2", errors=subprocess.PIPE)
+    corpus = fresh / "corpus"
+    for _ in ticking(process):
+        if any((corpus / "frames").glob("*.tar")):
+            os.killpg(process.pid, signal.SIGTERM)
+            break
+    _, said = process.communicate()
+    assert (process.returncode, said.decode().splitlines()[-1]) == (
+        75,
+        "endocur: stopped by SIGTERM; the same command goes on from here.",
+    )
+    assert not list(corpus.rglob(".tmp-*")) and not list(corpus.glob("lock-*"))
+    assert "failed" not in statuses(fresh).values()
+    endocur(fresh, "extract", "videos", *QUICK)
+    assert contents(fresh) == contents(extracted)
+
+
 @pytest.mark.parametrize(
     ("words", "field"),
     [
@@ -496,7 +516,14 @@ def kill_when(moment: Callable[[], bool], study: Path, *words: str) -> bool:
 def start(study: Path, *words: str, errors: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """Start the command and go on."""
     line = [sys.executable, "-m", "endocur", *words]
-    return subprocess.Popen(line, cwd=study, env=environment(study), stdout=subprocess.DEVNULL, stderr=errors)
+    return subprocess.Popen(
+        line,
+        cwd=study,
+        env=environment(study),
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        start_new_session=True,  # a process group of its own
+    )
 
 
 def ticking(process: subprocess.Popen[bytes]) -> Iterator[None]:

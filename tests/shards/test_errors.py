@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,6 +140,49 @@ def test_ctrl_c_ends_with_130_and_says_that_nothing_is_lost(capsys) -> None:
         run_command("endocur", lambda: app([]))
     assert end.value.code == 130
     assert capsys.readouterr().err == "endocur: interrupted; the same command goes on from here.\n"
+
+
+STOPPED = """
+import signal, sys, time
+from pathlib import Path
+from endoshards.errors import run_command
+from endoshards.files import Lock
+
+def call():
+    with Lock(Path(sys.argv[1])):
+        if sys.argv[2] == "own":
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+        print("at work", flush=True)
+        try:
+            time.sleep(60)
+        finally:
+            print("tidied", flush=True)
+
+run_command("endocur", call)
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "text"),
+    [("none", 75, "endocur: stopped by SIGTERM; the same command goes on from here.\n"), ("own", 7, "")],
+)
+def test_sigterm_ends_with_75_tidied_and_says_so_unless_a_command_answers_it_itself(
+    handler: str, code: int, text: str, tmp_path: Path
+) -> None:
+    line = [sys.executable, "-c", STOPPED, str(tmp_path / "lock"), handler]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(signal.SIGTERM)
+        said, error = process.communicate(timeout=60)
+    assert (process.returncode, said, error) == (code, "tidied\n", text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_leaves_the_handler_of_sigterm_as_it_was() -> None:
+    during: list[object] = []
+    run_command("endocur", lambda: during.append(signal.getsignal(signal.SIGTERM)))
+    assert during != [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

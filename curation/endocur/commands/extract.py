@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def run(config: ExtractConfig) -> None:
     part = int(config.part.partition("/")[0])
     account = Account("extract", config.corpus / "log")
     account.warnings += patterns.warnings() + groups.warnings
-    with corpus_lock(Corpus(config.corpus), part):
+    with corpus_lock(Corpus(config.corpus), part), ExitStack() as stack:
         corpus = open_for_extract(
             config.corpus,
             what(config),
@@ -87,6 +87,7 @@ def run(config: ExtractConfig) -> None:
             keep_names=config.keep_names,
             restart=config.restart,
         )
+        stack.callback(_tidy, corpus)  # on errors, too: a full disk must not stay full of what was begun
         private = _private(config, key, corpus)
         _tidy(corpus)
         mine = [item for item in wanted if in_part(item.size, config.part)]
