@@ -7,15 +7,13 @@ chapters of 20 minutes, `<unit>.<kkk>.*`, each with its own marker `units/<unit>
 from __future__ import annotations
 
 import re
-import shutil
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from endoshards.errors import BadInput
-from endoshards.files import Lock, read_json, refuse_source_tree, write_atomic, write_json
+from endoshards.files import Lock, read_json, write_json
 
 FORMAT = 1
 """Version of the folder's layout; a higher one was written by a later version of this program."""
@@ -176,56 +174,6 @@ def read_settings(corpus: Corpus) -> dict[str, Any]:
     return settings
 
 
-def open_for_extract(
-    root: Path,
-    config: Mapping[str, object],
-    *,
-    key_check: str,
-    corpus_id: str,
-    keep_names: bool = False,
-    restart: bool = False,
-) -> Corpus:
-    """The corpus that `extract` writes: made if it is not there, checked if it is.
-
-    Call with the corpus lock held.
-
-    Args:
-        root: the folder.
-        config: the *what* fields of the extract config (`settings.what`).
-        key_check: check value of the key file; says nothing about the key.
-        corpus_id: its name in the private folder; kept if the corpus has one.
-        keep_names: recorded; once true it stays.
-        restart: throw all frames and everything derived from them away first.
-    Raises: BadInput for another config (which field), another key, or a folder that holds our source.
-    """
-    refuse_source_tree(root, "endocur extract … --corpus study/corpus")
-    corpus = Corpus(root)
-    wanted = {name: value for name, value in config.items() if value is not None}
-    if corpus.toml.is_file():
-        settings = read_settings(corpus)
-        if settings.get("key_check") != key_check:
-            raise BadInput(
-                f"{root} was made with another key file; pass that one with --key FILE, or another --corpus. "
-                "Ids of two keys never match, so they are not mixed."
-            )
-        if not restart:
-            _refuse_other_config(root, settings.get("extract", {}), wanted)
-            if keep_names and not settings.get("keep_names"):
-                _write_settings(corpus, settings | {"keep_names": True})
-            return corpus
-        corpus_id = str(settings.get("corpus_id", corpus_id))
-        _remove_frames(corpus)
-    settings = {
-        "format": FORMAT,
-        "corpus_id": corpus_id,
-        "key_check": key_check,
-        "keep_names": keep_names,
-        "extract": wanted,
-    }
-    _write_settings(corpus, settings)
-    return corpus
-
-
 def corpus_lock(corpus: Corpus, part: int = 0) -> Lock:
     """The lock of one part of a corpus: one writer a part."""
     return Lock(corpus.root / f"lock-{part}")
@@ -256,40 +204,3 @@ def write_marker(corpus: Corpus, marker: UnitMarker) -> None:
 def marker_value(marker: UnitMarker) -> dict[str, Any]:
     """The marker as plain JSON values."""
     return {**vars(marker), "inputs": [vars(row) for row in marker.inputs]}
-
-
-def _refuse_other_config(root: Path, old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            flag = name.replace("_", "-")
-            raise BadInput(
-                f"{root} was made with {flag} = {_shown(old.get(name))}, this run says {_shown(new.get(name))}; "
-                f"stored frames are never changed silently. Say the same, choose another --corpus, or --restart."
-            )
-
-
-def _shown(value: object) -> str:
-    return "(not set)" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _write_settings(corpus: Corpus, settings: Mapping[str, Any]) -> None:
-    import tomli_w
-
-    corpus.root.mkdir(parents=True, exist_ok=True)
-    write_atomic(corpus.toml, tomli_w.dumps(dict(settings)))
-
-
-def _remove_frames(corpus: Corpus) -> None:
-    """Markers first: a kill in between leaves files without markers, which do not exist."""
-    for folder in (
-        corpus.units,
-        corpus.decisions,
-        corpus.tables,
-        corpus.embeddings,
-        corpus.scores,
-        corpus.views,
-        corpus.frames,
-        corpus.reports,
-    ):
-        if folder.is_dir():
-            shutil.rmtree(folder)

@@ -73,13 +73,14 @@ class Key:
         return hmac.new(sub_key, message, hashlib.sha256).hexdigest()
 
 
-def open_key(path: Path | None, *, outside: Path) -> Key:
+def open_key(path: Path | None, *, outside: Path, may_make: bool = True) -> Key:
     """Read the key file; make one if there is none.
 
     Args:
         path: `--key`; the user's config folder if None.
         outside: the corpus, which must not hold the key.
-    Raises: BadInput for a file that is no key, or a key inside the corpus.
+        may_make: False where a corpus has its key already, so that another could only hide that it is lost.
+    Raises: BadInput for a file that is no key, a key inside the corpus, or none where none may be made.
     """
     path = path or default_key_path()
     if path.resolve().is_relative_to(outside.resolve()):
@@ -87,6 +88,10 @@ def open_key(path: Path | None, *, outside: Path) -> Key:
             f"the key {path} lies inside the corpus, which others may read; move it elsewhere and pass --key FILE."
         )
     made = not path.exists()
+    if made and not may_make:
+        raise BadInput(
+            f"the key of this corpus is missing at {path}; restore it from its backup or pass it with --key FILE."
+        )
     if made:
         _make(path)
     text = path.read_text("ascii", "replace")

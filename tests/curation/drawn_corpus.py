@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, open_for_extract, write_marker
+from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files, write_marker
+from endocur.opening import open_for_extract
 from endocur.quality.scores import score_jpeg
 from endocur.quality.table import write_scores
 from endocur.store import TISSUE, write_chapter_table, write_masks

@@ -18,11 +18,11 @@ from endocur.corpus import (
     chapter_files,
     corpus_lock,
     open_corpus,
-    open_for_extract,
     read_settings,
     unit_markers,
     write_marker,
 )
+from endocur.opening import open_for_extract
 from endocur.store import FRAME_COLUMNS, FrameReader, read_masks, write_chapter_table, write_masks
 from endoshards.errors import BadInput
 from endoshards.files import write_atomic, write_json
@@ -63,15 +63,57 @@ def test_another_key_is_refused_even_with_restart(tmp_path: Path) -> None:
             opened(tmp_path / "c", key_check="other", restart=restart)
 
 
-def test_restart_throws_frames_away_and_keeps_the_corpus_id(tmp_path: Path) -> None:
+OURS = (
+    "units/0123456789abcdef.json",
+    "units/0123456789abcdef.000.json",
+    "units/stills-0123456789abcdef.json",
+    "units/ignored.json",
+    "frames/0123456789abcdef.000.tar",
+    "frames/0123456789abcdef.000.parquet",
+    "frames/.tmp-0123456789ab",
+    "views/0123456789abcdef.000.npz",
+    "scores/0123456789abcdef.1000.parquet",
+    "embeddings/builtin-0123abcd/0123456789abcdef.000.npy",
+    "decisions/filter.parquet",
+    "tables/frames.parquet",
+    "tables/frames-0a.parquet",
+    "reports/corpus.html",
+    "reports/sheets/0123456789abcdef.v000.jpg",
+)
+FOREIGN = (
+    "frames/mine.mp4",
+    "frames/0123456789abcdef.000.tar.bak",
+    "units/0123456789abcdef/mine.json",
+    "views/.hidden",
+    "embeddings/mine.npy",
+    "decisions/mine.parquet",
+    "reports/mine.docx",
+    "reports/sheets/mine.jpg",
+    "log/extract.json",
+    "mine.txt",
+)
+
+
+def test_restart_throws_our_frames_away_and_nothing_else(tmp_path: Path) -> None:
     corpus = opened(tmp_path / "c")
-    for folder in (corpus.units, corpus.frames, corpus.decisions):
-        folder.mkdir()
-        (folder / "x").write_text("x")
+    for name in (*OURS, *FOREIGN):
+        write_atomic(corpus.root / name, "x")
     opened(tmp_path / "c", CONFIG | {"max_side": 640}, restart=True)
-    assert not corpus.units.exists() and not corpus.frames.exists() and not corpus.decisions.exists()
+    left = {str(path.relative_to(corpus.root)) for path in corpus.root.rglob("*") if path.is_file()}
+    assert left == {*FOREIGN, "corpus.toml"}
+    assert not corpus.scores.exists() and not corpus.tables.exists()
     assert read_settings(corpus)["extract"]["max_side"] == 640
     assert read_settings(corpus)["corpus_id"] == "c1"
+
+
+def test_a_folder_that_holds_other_things_becomes_no_corpus(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "nf" / "frames" / "mine.mp4", "x")
+    with pytest.raises(BadInput, match=r"nf is no corpus .* but not empty; give the corpus a folder of its own"):
+        opened(tmp_path / "nf")
+    assert not (tmp_path / "nf" / "corpus.toml").exists()
+    for name in (".DS_Store", "lock-1", ".tmp-0123456789ab"):
+        write_atomic(tmp_path / "begun" / name, "x")
+    assert opened(tmp_path / "begun").toml.is_file()
 
 
 def test_a_later_format_and_a_damaged_file_are_refused(tmp_path: Path) -> None:

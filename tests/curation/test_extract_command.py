@@ -243,11 +243,46 @@ def test_restart_extracts_anew_with_the_new_config_and_drops_what_was_derived(st
 
 def test_another_key_is_refused_also_with_restart(study: Path, tmp_path: Path) -> None:
     before = contents(study)
+    (tmp_path / "new").write_text(f"endomae-key-1 {'7a' * 32}\n")
     for words in ((), ("--restart",)):
         done = endocur(study, "extract", "videos", *QUICK, *words, "--key", str(tmp_path / "new"), check=False)
         assert done.returncode == 3
         assert "was made with another key file" in done.stderr
     assert contents(study) == before
+
+
+def test_a_corpus_whose_key_is_missing_gets_no_new_one(study: Path) -> None:
+    before = contents(study)
+    key = study / "home" / ".config" / "endomae" / "key"
+    key.rename(study / "backup")
+    for words, place in (((), key), (("--key", "typo"), "typo"), (("--restart",), key)):
+        done = endocur(study, "extract", "videos", *QUICK, *words, check=False)
+        assert done.returncode == 3
+        assert f"the key of this corpus is missing at {place}; restore it from its backup or pass" in done.stderr
+    assert not key.exists() and not (study / "typo").exists()
+    endocur(study, "extract", "videos", *QUICK, "--key", "backup")
+    assert contents(study) == before
+
+
+def test_a_folder_of_other_things_becomes_no_corpus_and_loses_nothing(fresh: Path) -> None:
+    (fresh / "nf" / "frames").mkdir(parents=True)
+    (fresh / "nf" / "frames" / "mine.mp4").write_bytes(b"mine")
+    (fresh / "home" / ".config" / "endomae" / "key").unlink()
+    for folder in ("nf", "videos", "."):
+        for words in ((), ("--restart",)):
+            done = endocur(fresh, "extract", "videos/a.mp4", *QUICK, "--corpus", folder, *words, check=False)
+            assert done.returncode == 3
+            assert "no corpus (it has no corpus.toml), but not empty" in done.stderr
+    assert [path.name for path in (fresh / "nf").rglob("*")] == ["frames", "mine.mp4"]
+    assert not (fresh / "home" / ".config" / "endomae" / "key").exists()
+
+
+def test_a_corpus_within_the_folder_of_recordings_is_no_recording(fresh: Path, extracted: Path) -> None:
+    for where in (".", "."):
+        endocur(fresh, "extract", where, *QUICK, "--exclude", "home")
+    found = contents(fresh)
+    del found["units/ignored.json"]
+    assert found.keys() == contents(extracted).keys()
 
 
 def test_a_key_inside_the_corpus_and_a_file_that_is_no_key_are_refused(fresh: Path) -> None:

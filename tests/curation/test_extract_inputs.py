@@ -118,6 +118,20 @@ def test_a_corpus_inside_the_folder_is_not_walked(videos: Path) -> None:
     assert not any(name.startswith("corpus") for name in kinds(videos))
 
 
+def test_what_lies_inside_a_corpus_is_no_recording(videos: Path) -> None:
+    sheet = videos / "corpus" / "reports" / "sheets" / "x.jpg"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_bytes(b"\xff\xd8\xff")
+    own = [videos / "corpus"]
+    for inside in (sheet, sheet.parent, videos / "corpus" / "reports"):
+        with pytest.raises(BadInput, match="argument 1 lies inside a corpus"):
+            find_inputs([inside], patterns=NOTHING, own=own)
+    for said in (own, []):
+        every = find_inputs([videos / "**/*"], patterns=NOTHING, own=said)
+        assert sorted(item.path.name for item in every) == ["a.mp4", "b.mp4", "c.mp4"], said
+        (videos / "corpus" / "corpus.toml").write_text("format = 1")  # of another corpus
+
+
 def test_names_may_be_any_bytes(videos: Path) -> None:
     for raw in (b"na\xefve_\xff.mp4", b"new\nline.mp4", b"n" * 240 + b".mp4"):
         Path(os.fsdecode(os.fsencode(videos) + b"/" + raw)).write_bytes(b"\0\0\0\x18ftypmp42")

@@ -16,7 +16,6 @@ from endocur.corpus import (
     Corpus,
     UnitMarker,
     corpus_lock,
-    open_for_extract,
     read_marker,
     read_settings,
     unit_markers,
@@ -41,9 +40,10 @@ from endocur.extract.regroup import regroup
 from endocur.extract.still_unit import StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
 from endocur.identity import Key, open_key
+from endocur.opening import open_for_extract, refuse_other_folder
 from endocur.private import PrivateFolder, SourceRow
 from endoshards.errors import BadInput, TooManyFailed
-from endoshards.files import refuse_source_tree, remove_temporaries
+from endoshards.files import remove_temporaries
 from endoshards.settings import config_fingerprint, what
 
 SHOWN_TROUBLES = 12
@@ -64,12 +64,12 @@ class Outcome:
 
 def run(config: ExtractConfig) -> None:
     """Run the command. Raises: BadInput, BadOption, TooManyFailed."""
-    refuse_source_tree(config.corpus, "endocur extract … --corpus study/corpus")
+    refuse_other_folder(config.corpus)
     patterns = read_patterns(config.include, config.exclude)
     found = _find(config, patterns)
     wanted = [item for item in found if item.kind != "ignored"]
     groups = read_groups(config.groups, config.group_pattern, wanted)
-    key = open_key(config.key, outside=config.corpus)
+    key = open_key(config.key, outside=config.corpus, may_make=not Corpus(config.corpus).toml.is_file())
     if key.made:
         sys.stdout.write(
             f"a new key for pseudonyms lies at {key.path}; keep a backup of it in a safe place, outside the corpus: "

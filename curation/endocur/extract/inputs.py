@@ -76,13 +76,21 @@ def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[
         arguments: folders (walked to their ends, links followed once), files, or globs.
         patterns: what is included and excluded; the rest is listed as ignored.
         own: folders of ours (the corpus) that are never walked.
-    Raises: BadInput for an argument that is not there, or is an archive.
+    Raises: BadInput for an argument that is not there, is an archive, or lies inside a corpus.
     """
     found: list[Found] = []
     seen: set[tuple[int, int]] = set()
     skip = {_identity(path) for path in own if path.is_dir()}
+    in_corpus = _InCorpus(own)
     for argument, typed in enumerate(arguments):
         for root in _expand(argument, typed):
+            if in_corpus.holds(root):
+                if root != typed:
+                    continue  # one of a glob's many
+                raise BadInput(
+                    f"argument {argument + 1} lies inside a corpus, which is made from recordings and never read as "
+                    "one; keep the recordings outside it."
+                )
             for path in _walk(root, seen, skip):
                 position = len(found) + 1
                 found.append(_judge(position, path, argument, patterns, root))
@@ -165,6 +173,24 @@ def _expand(argument: int, typed: Path) -> list[Path]:
     if not hits:
         raise BadInput(f"{typed}: no such file or folder, and no glob that matches one.")
     return [Path(hit) for hit in hits]
+
+
+class _InCorpus:
+    """Whether a path lies below a folder of ours; asked for each hit of a glob, so answers are kept by folder."""
+
+    def __init__(self, own: Sequence[Path]) -> None:
+        self._own = {path.resolve() for path in own}
+        self._known: dict[Path, bool] = {}
+
+    def holds(self, path: Path) -> bool:
+        """True if a folder above `path` is one of `own` or any corpus."""
+        return self._below(path.resolve().parent)
+
+    def _below(self, folder: Path) -> bool:
+        if folder not in self._known:
+            ours = folder in self._own or (folder / "corpus.toml").is_file()
+            self._known[folder] = ours or (folder != folder.parent and self._below(folder.parent))
+        return self._known[folder]
 
 
 def _walk(root: Path, seen: set[tuple[int, int]], skip: set[tuple[int, int] | None]) -> Iterator[Path]:
