@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_the_command_exports_last_and_best_where_it_is_told(
         export.run(ExportConfig(run=run.root, out=tmp_path / "full"))
     with pytest.raises(BadInput, match="is no run"):
         export.run(ExportConfig(run=tmp_path))
+
+
+def test_a_checkpoint_of_another_model_is_refused_in_a_sentence(run: RunFolder, tmp_path: Path) -> None:
+    foreign = RunFolder(tmp_path / "foreign")
+    shutil.copytree(run.root, foreign.root)
+    text = foreign.settings.read_text("utf-8")
+    foreign.settings.write_text(text.replace("encoder_depth = 2", "encoder_depth = 3"), "utf-8")
+    with pytest.raises(BadInput, match=r"is a checkpoint of another model: it lacks encoder\.blocks\.2") as refused:
+        export.run(ExportConfig(run=foreign.root, out=tmp_path / "out"))
+    assert len(str(refused.value)) < 400
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_training_starts_from_an_export(

@@ -86,7 +86,7 @@ def load(folder: Path, module: nn.Module, optimiser: optim.Optimizer, groups: li
     Raises: BadInput if the checkpoint is damaged or another model's.
     """
     weights = read_tensors(folder / MODEL)
-    _same(module.state_dict(), weights, folder / MODEL)
+    require_same(module.state_dict(), weights, folder / MODEL)
     tensors = read_tensors(folder / OPTIMISER)
     wanted = {
         f"{kind}.{name}": parameter
@@ -94,7 +94,9 @@ def load(folder: Path, module: nn.Module, optimiser: optim.Optimizer, groups: li
         for name, parameter in zip(group.names, group.parameters, strict=True)
         for kind in ("exp_avg", "exp_avg_sq")
     }
-    _same(wanted, {name: value for name, value in tensors.items() if not name.startswith("step.")}, folder / OPTIMISER)
+    require_same(
+        wanted, {name: value for name, value in tensors.items() if not name.startswith("step.")}, folder / OPTIMISER
+    )
     module.load_state_dict(weights, strict=True)
     for group in groups:
         for name, parameter in zip(group.names, group.parameters, strict=True):
@@ -113,6 +115,20 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise BadInput(f"{path} is damaged or no safetensors file ({error}).") from None
 
 
+def require_same(wanted: dict[str, Any], found: dict[str, Tensor], path: Path) -> None:
+    """Compare names and shapes. Raises: BadInput with the first differences."""
+    missing, foreign = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    shapes = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
+        for name in sorted(wanted.keys() & found.keys())
+        if found[name].shape != wanted[name].shape
+    ]
+    for words, names in (("it lacks", missing), ("it also holds", foreign), ("shapes differ:", shapes)):
+        if names:
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            raise BadInput(f"{path} is a checkpoint of another model: {words} {shown}.")
+
+
 def _flatten(optimiser: optim.Optimizer, groups: list[Group]) -> dict[str, Tensor]:
     return {
         f"{kind}.{name}": _plain(value)
@@ -124,16 +140,3 @@ def _flatten(optimiser: optim.Optimizer, groups: list[Group]) -> dict[str, Tenso
 
 def _plain(value: Tensor) -> Tensor:
     return value.detach().cpu().contiguous()
-
-
-def _same(wanted: dict[str, Any], found: dict[str, Tensor], path: Path) -> None:
-    missing, foreign = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
-    shapes = [
-        f"{name} {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
-        for name in sorted(wanted.keys() & found.keys())
-        if found[name].shape != wanted[name].shape
-    ]
-    for words, names in (("it lacks", missing), ("it also holds", foreign), ("shapes differ:", shapes)):
-        if names:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            raise BadInput(f"{path} is a checkpoint of another model: {words} {shown}.")

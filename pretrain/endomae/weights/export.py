@@ -24,7 +24,7 @@ from endoeval.encoders.export import CONFIG, CONTRACT, WEIGHTS
 from endomae.methods import METHODS
 from endomae.models.encoder import build_encoder, model_args
 from endomae.recipes import Recipe
-from endomae.train.checkpoints import MODEL, read_state, read_tensors
+from endomae.train.checkpoints import MODEL, read_state, read_tensors, require_same
 from endomae.train.runs import RunFolder
 from endoshards.errors import BadInput
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_atomic, write_json
@@ -61,6 +61,7 @@ def export(run: RunFolder, recipe: Recipe, which: str, out: Path) -> Path:
     weights = read_tensors(folder / MODEL)
     encoder = build_encoder(recipe, seed=recipe.seed)
     method = METHODS[recipe.method](recipe, encoder)
+    require_same(method.module.state_dict(), weights, folder / MODEL)
     encoder.load_state_dict({name.removeprefix(PREFIX): value for name, value in weights.items() if _ours(name)})
     contract = Contract(
         size=recipe.size,
