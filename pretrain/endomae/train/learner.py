@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import torch
@@ -18,6 +19,10 @@ from endomae.train.schedules import rate_at, warmup_steps
 from endomae.train.world import World
 from endoshards.order import hashed
 
+_SIGNATURE = signature(DistributedDataParallel.__init__).parameters
+_NEW_WORD = "forward_sync_buffers"
+_KEEP_BUFFERS: Any = {_NEW_WORD if _NEW_WORD in _SIGNATURE else "broadcast_buffers": False}
+"""What says that buffers, which never change here, are not sent around each step: torch 2.13 warns of the old word."""
 CHANCE = 71
 """What the hash of a step's random state is for; shared with no other use."""
 
@@ -64,7 +69,7 @@ class Learner:
         if world.ranks > 1:
             ids = [world.device.index] if world.device.type == "cuda" else None
             self._wrapped = DistributedDataParallel(
-                self.module, device_ids=ids, broadcast_buffers=False, gradient_as_bucket_view=True
+                self.module, device_ids=ids, gradient_as_bucket_view=True, **_KEEP_BUFFERS
             )
         on_gpu = world.device.type == "cuda"
         self._bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and on_gpu)
