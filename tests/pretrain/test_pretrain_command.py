@@ -23,6 +23,7 @@ from endomae.train import length, runs
 from endomae.train.runs import RunFolder, read_metrics
 from endoshards.errors import BadInput, BadOption, CheckFailed, EndoError
 from endoshards.files import Lock
+from endoshards.stream import Bad
 
 TIMES = {"images_per_s", "seconds_a_step", "data_wait", "elapsed_s"}
 Make = Callable[..., PretrainConfig]
@@ -240,6 +241,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(config: Make, tiny: st
     assert child.returncode == 0, said
     assert "cpu, 2 processes" in said
     assert said.count("recipe /") == 1  # only the first process speaks
+    assert "Warning" not in said
     alone = config(steps=6, log_every=1, runs=asked.runs / "alone")
     pretrain.run(alone)
     together, single = curve(only_run(asked)), curve(only_run(alone))
@@ -317,8 +319,6 @@ def test_cuda_is_refused_where_there_is_none(config: Make) -> None:
 def test_words_and_numbers_that_cannot_be_are_bad_options(config: Make) -> None:
     assert "--device is 'tpu'" in refused(config(device="tpu"), BadOption)
     assert "--method is 'dino'; allowed: mae" in refused(config(method="dino"), BadOption)
-    assert "multiple of the patch" in refused(config(size=50))
-    assert "architecture 'resnet50' is not known" in refused(config(encoder="resnet50"))
 
 
 def test_a_run_in_use_is_refused(config: Make) -> None:
@@ -327,15 +327,87 @@ def test_a_run_in_use_is_refused(config: Make) -> None:
         assert "is in use by process" in refused(config(steps=1))
 
 
-def test_unreadable_samples_are_replaced_and_too_many_end_the_run(config: Make, tmp_path: Path) -> None:
-    shards = write_shards(tmp_path / "damaged")
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"size": 100}, "multiple of the patch"),
+        ({"encoder": "resnet50"}, "architecture 'resnet50' is not known"),
+        ({"encoder": "vit_foo"}, "architecture 'vit_foo' is not known"),
+        ({"init": "nowhere"}, "no such folder"),
+    ],
+)
+def test_a_refused_line_leaves_no_run(config: Make, changed: dict[str, object], text: str) -> None:
+    assert text in refused(config(**changed))
+    assert not config().runs.exists()
+
+
+def damage(shards: Path) -> Path:
+    """Flip a byte every 4,000 of the first shard."""
     tar = shards / "shard-000000.tar"
     data = bytearray(tar.read_bytes())
     for begin in range(2000, len(data), 4000):
         data[begin] ^= 0xFF
     tar.write_bytes(data)
+    return shards
+
+
+def bad_lines(run: RunFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.bad_samples.read_text("utf-8").splitlines()]
+
+
+def test_unreadable_samples_are_replaced_and_too_many_end_the_run(config: Make, tmp_path: Path) -> None:
+    shards = damage(write_shards(tmp_path / "damaged"))
     pretrain.run(config(shards=shards, steps=4))
     assert read_metrics(only_run(config()).metrics)[-2]["bad_samples"] > 0
     assert "samples could not be read, 0 are allowed" in refused(
         config(shards=shards, steps=4, max_bad_samples=0, again="strict")
     )
+    (strict,) = [run for run in runs.run_folders(config().runs) if runs.standing(run).again == "strict"]
+    assert bad_lines(strict), "those that ended the run are named too"
+
+
+def test_unreadable_samples_are_named_in_the_run_in_the_log_and_counted_at_the_end(
+    config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = damage(write_shards(tmp_path / "damaged"))
+    pretrain.run(config(shards=shards, steps=12))
+    said, run = capsys.readouterr(), only_run(config())
+    found = bad_lines(run)
+    assert all(set(line) == {"key", "shard", "position", "reason"} for line in found)
+    assert {line["shard"] for line in found} == {"shard-000000.tar"}
+    assert [line["position"] for line in found] == sorted(line["position"] for line in found)
+    assert all(0 <= line["position"] < 12 * 8 for line in found)
+    keys = {line["key"] for line in found}
+    assert len(keys) < len(found), "an epoch later the same samples come again"
+    for key in keys:
+        assert said.err.count(f"warning: {key} in shard-000000.tar cannot be read") == 1
+    assert read_metrics(run.metrics)[-2]["bad_samples"] == len(found)
+    assert f"{len(keys)} unreadable samples were replaced: {run.bad_samples}" in said.out.splitlines()
+
+
+def test_warnings_of_unreadable_samples_are_capped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from endomae.train.bad_samples import SHOWN, BadSamples
+
+    log = BadSamples(tmp_path / "bad_samples.jsonl", 0)
+    log.add([Bad(number, f"s{number}", "shard-000000.tar", "damaged") for number in range(SHOWN + 5)])
+    said = capsys.readouterr().err
+    assert said.count("cannot be read, another") == SHOWN
+    assert said.splitlines()[-1] == f"warning: more samples cannot be read; all of them: {log.path}"
+    assert (log.count, log.keys) == (SHOWN + 5, SHOWN + 5)
+
+
+def test_unreadable_samples_of_a_resumed_run_stand_once(config: Make, tiny: str, tmp_path: Path) -> None:
+    shards = damage(write_shards(tmp_path / "damaged"))
+    steps = {"steps": 90, "checkpoint_every": 20, "log_every": 5, "max_bad_samples": 1000}
+    broken, unbroken = (config(shards=shards, runs=tmp_path / name, **steps) for name in ("broken", "unbroken"))
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in steps.items()]
+    child = endomae("pretrain", "--shards", shards, "--recipe", tiny, "--runs", broken.runs, "--device=cpu", *words)
+    wait_for_step(broken.runs, 25, lambda: child.poll() is None)
+    child.kill()
+    child.communicate()
+    with only_run(broken).bad_samples.open("ab") as torn:
+        torn.write(b'{"key": "s0')
+    pretrain.run(broken)
+    pretrain.run(unbroken)
+    assert bad_lines(only_run(broken)) == bad_lines(only_run(unbroken))
+    assert curve(only_run(broken)) == curve(only_run(unbroken))

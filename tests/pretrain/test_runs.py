@@ -96,6 +96,22 @@ def test_status_prints_a_line_a_run_and_json(tmp_path: Path, capsys: pytest.Capt
     assert json.loads(capsys.readouterr().out)[0]["state"] == "finished"
 
 
+def test_status_shows_the_name_of_another_run_of_the_same_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from endomae.commands import status
+
+    run = make_run(tmp_path / "a-1", "finished")
+    write_json(run.facts, {"recipe": "tiny", "steps": 10, "again": "second"})
+    make_run(tmp_path / "b-2", "finished")
+    status.run(RunsConfig(runs=tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("a-1 (again second)  finished")
+    assert lines[2].split()[0:2] == ["b-2", "finished"]
+    status.run(RunsConfig(runs=tmp_path, json=True))
+    assert [row["again"] for row in json.loads(capsys.readouterr().out)] == ["second", None]
+
+
 def test_time_left_is_written_as_people_write_it() -> None:
     assert [clock(s) for s in (0, 187, 7800, 4 * 86400 + 11400)] == ["0:00", "3:07", "2:10:00", "4 d 03:10:00"]
 

@@ -18,7 +18,7 @@ def run(config: PretrainConfig) -> None:
     from endomae.train.launch import launch, launched_by_others
     from endomae.train.outline import say_to_stderr, silent
     from endomae.train.plan import plan
-    from endomae.train.report import verdict
+    from endomae.train.report import unreadable, verdict
     from endomae.train.stop import StopSignals
     from endomae.train.world import choose_device, device_count, join
 
@@ -44,6 +44,7 @@ def run(config: PretrainConfig) -> None:
             sys.exit(130 if isinstance(error, KeyboardInterrupt) else error.exit_code)
         if world.is_first:
             word = "is finished" if trained else "was finished before; --again NAME starts another"
-            lines = [f"run {the.run.root} {word}", verdict(the.run), f"encoder: {the.run.export}"]
+            lines = [f"run {the.run.root} {word}", verdict(the.run), unreadable(the.run)]
+            lines += [f"encoder: {the.run.export}"]
             lines += [f"report: {the.run.report}", "next: endomae eval"]
             sys.stdout.write("\n".join(filter(None, lines)) + "\n")

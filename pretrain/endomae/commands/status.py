@@ -30,7 +30,7 @@ def run(config: RunsConfig) -> None:
 
 def _cells(row: Standing) -> tuple[str, ...]:
     return (
-        row.run,
+        row.run if row.again is None else f"{row.run} (again {row.again})",
         row.state,
         f"{row.step}/{row.steps if row.steps is not None else '?'}",
         "" if row.loss is None else f"{row.loss:.4f}",

@@ -20,7 +20,7 @@ from endomae.train.images import IMAGE, MASK, Crops, fixed_views, layout
 from endomae.train.world import World
 from endoshards.errors import BadInput
 from endoshards.index import ShardSet, open_set
-from endoshards.stream import Stream
+from endoshards.stream import Bad, Stream
 
 HELD_OUT_MOST = 512
 """Held-out samples that a held-out pass looks at, spread evenly over all of them."""
@@ -124,7 +124,7 @@ class Feed:
             threads: that decode.
             max_bad: unreadable samples before the stream ends with BadInput.
         """
-        self._device = world.device
+        self._device, self._told = world.device, 0
         self._stream = Stream(
             data.part,
             Crops(recipe.size, recipe.crop_scale, method.draws),
@@ -157,10 +157,11 @@ class Feed:
         """Seconds the training has waited for data."""
         return self._stream.wait_s
 
-    @property
-    def bad(self) -> int:
-        """Samples replaced so far."""
-        return len(self._stream.bad)
+    def take_bad(self) -> list[Bad]:
+        """What was replaced since the last call, in this process's batches."""
+        new = self._stream.bad[self._told :]
+        self._told += len(new)
+        return new
 
 
 def to_device(arrays: dict[str, NDArray[Any]], device: torch.device) -> dict[str, Tensor]:

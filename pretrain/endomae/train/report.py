@@ -47,6 +47,15 @@ def verdict(run: RunFolder) -> str:
     return f"held-out loss: {held:.4f}" + (f" (without learning: {told})" if told else "")
 
 
+def unreadable(run: RunFolder) -> str:
+    """One line: how many samples could not be read, and where they are named; empty if all could."""
+    keys = {row["key"] for row in read_metrics(run.bad_samples)}
+    if not keys:
+        return ""
+    what = "unreadable sample was" if len(keys) == 1 else "unreadable samples were"
+    return f"{len(keys)} {what} replaced: {run.bad_samples}"
+
+
 def _loss(facts: Mapping[str, Any], rows: Rows) -> str:
     trained = [(row["step"], row["loss"]) for row in rows if "loss" in row]
     held = [(row["step"], row["held_out_loss"]) for row in rows if "held_out_loss" in row]

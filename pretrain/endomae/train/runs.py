@@ -3,6 +3,7 @@
 run.toml            settings in force, a valid `--config`
 run.json            recipe, data set, machine, steps
 metrics.jsonl       one line a log interval or held-out pass
+bad_samples.jsonl   one line a sample that could not be read, if there was one
 tensorboard/        the same curves
 checkpoints/step-<n>/   last, best: text files that name one of them
 reconstructions/    pictures of fixed held-out frames
@@ -49,6 +50,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """`metrics.jsonl`."""
         return self.root / "metrics.jsonl"
+
+    @property
+    def bad_samples(self) -> Path:
+        """`bad_samples.jsonl`; there only if a sample could not be read."""
+        return self.root / "bad_samples.jsonl"
 
     @property
     def checkpoints(self) -> Path:
@@ -117,6 +123,8 @@ class Standing:
     """How a run stands; None where nothing is known yet."""
 
     run: str
+    again: str | None
+    """Name given to another run of the same settings."""
     recipe: str
     state: str
     step: int
@@ -141,6 +149,7 @@ def standing(folder: RunFolder) -> Standing:
         left = (steps - trained["step"]) * trained["seconds_a_step"]
     return Standing(
         run=folder.name,
+        again=facts.get("again"),
         recipe=str(facts.get("recipe", "unknown")),
         state=word,
         step=max(int(trained.get("step", 0)), int(held.get("step", 0))),
@@ -164,7 +173,7 @@ def is_held(lock: Path) -> bool:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a `metrics.jsonl`; a last line torn by a kill is left out."""
+    """All whole lines of a `metrics.jsonl` or `bad_samples.jsonl`; a last line torn by a kill is left out."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -18,7 +18,7 @@ from endomae.train.learner import Learner
 from endomae.train.length import count_steps
 from endomae.train.metrics import Curves
 from endomae.train.outline import Say, describe, group_table, outline
-from endomae.train.plan import Plan, build, feed
+from endomae.train.plan import Plan, build, build_method, feed
 from endomae.train.report import write_report
 from endomae.train.runs import RunFolder
 from endomae.train.stop import StopSignals
@@ -41,6 +41,10 @@ def train(the: Plan, world: World, signals: StopSignals, say: Say) -> bool:
     Returns: True if there was something to train, False if the run was finished already.
     Raises: what `Trainer.train` does; BadInput if the run is of other data, or somebody else trains it.
     """
+    if not the.run.settings.is_file():
+        # Built once for nothing: what cannot be built is refused before there is a folder.
+        build_method(the.recipe)
+    world.wait()
     with contextlib.ExitStack() as stack:
         if world.is_first:
             stack.enter_context(Lock(the.run.lock))
@@ -155,6 +159,7 @@ def _note(the: Plan, learner: Learner, levels: dict[str, float]) -> None:
     recipe = the.recipe
     facts = {
         "recipe": the.about.name,
+        "again": the.config.again,
         "sources": the.about.sources,
         "cost": the.about.cost,
         "expected_first_loss": the.about.expected_first_loss,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from endomae.methods import Batch
 from endomae.train import checkpoints
+from endomae.train.bad_samples import BadSamples
 from endomae.train.feed import Feed, Views
 from endomae.train.learner import Learner, StepSums
 from endomae.train.metrics import Curves
@@ -112,6 +113,7 @@ class Trainer:
         self._judged: tuple[int, float] | None = None
         """Step and loss of the last held-out pass."""
         self._marked = (time.monotonic(), 0.0, at.step)
+        self._bad = BadSamples(run.bad_samples, at.samples_seen) if self.world.is_first else None
         self._patience = CUDA_PATIENCE if self.world.device.type == "cuda" else 1
 
     def train(self, curves: Curves | None) -> None:
@@ -134,6 +136,8 @@ class Trainer:
                 stops = reads and self._read_pending()
                 if saves or stops:
                     self._require_finite_weights()
+                if logs or saves or stops:
+                    self._note_bad()
                 if logs:
                     self._log(curves, progress)
                 if saves:
@@ -154,9 +158,14 @@ class Trainer:
         self._pending.append(_Pending(self.at.step, sums, self._keys))
 
     def _remember_keys(self) -> Iterator[Batch]:
-        for batch, keys in self.feed:
-            self._keys.extend(keys)
-            yield batch
+        try:
+            for batch, keys in self.feed:
+                self._keys.extend(keys)
+                yield batch
+        except BadInput:
+            if self._bad is not None:
+                self._bad.add(self.feed.take_bad())
+            raise
 
     def _read_pending(self) -> bool:
         """Take in what the last steps summed; True if a process was asked to stop."""
@@ -171,6 +180,12 @@ class Trainer:
             stops = stops or asked
         self._pending = []
         return stops
+
+    def _note_bad(self) -> None:
+        """Every process's unreadable samples; all of them call it at the same step."""
+        bad = [one for part in self.world.gather(self.feed.take_bad()) for one in part]
+        if self._bad is not None:
+            self._bad.add(bad)
 
     def _log(self, curves: Curves | None, progress: Progress) -> None:
         now, waited = time.monotonic(), self.feed.wait_s
@@ -189,7 +204,7 @@ class Trainer:
             "images_per_s": made * self.learner.recipe.batch / took,
             "seconds_a_step": took / max(1, made),
             "data_wait": min(1.0, max(0.0, wait)),
-            "bad_samples": self.feed.bad,
+            "bad_samples": self._bad.count if self._bad else 0,
             "elapsed_s": self.at.elapsed_s,
         }
         if self.world.device.type == "cuda":
