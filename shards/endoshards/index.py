@@ -35,6 +35,10 @@ class BadSample(BadInput):
     """A sample's bytes are not those that were written; a stream replaces it."""
 
 
+class NewerFormat(BadInput):
+    """The set was written by a newer version: nothing is wrong with it, this version is too old."""
+
+
 @dataclass(frozen=True, slots=True)
 class ShardInfo:
     """One shard, as the index has it."""
@@ -133,7 +137,7 @@ class Sample:
 def read_index(folder: Path) -> Index:
     """Read and check `index.json`; no other file is touched.
 
-    Raises: BadInput if it is missing, damaged, of a newer format, or names a shard outside its folder.
+    Raises: BadInput if it is missing, damaged, or names a shard outside its folder; NewerFormat, which is one too.
     """
     path = folder / INDEX
     if not folder.is_dir():
@@ -144,8 +148,9 @@ def read_index(folder: Path) -> Index:
     try:
         ours = said["endoshards"]
         if ours["format"] > FORMAT:
-            raise BadInput(
-                f"{path} is of format {ours['format']}, this version reads up to {FORMAT}; install a newer endomae."
+            raise NewerFormat(
+                f"{path} was made by a newer version (format {ours['format']}, this one reads up to {FORMAT}); "
+                "install a newer endomae."
             )
         index = Index(
             name=_typed(said["name"], str),

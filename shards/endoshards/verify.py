@@ -13,7 +13,7 @@ import xxhash
 from endoshards.card import timm_info
 from endoshards.decode import check_member
 from endoshards.errors import BadInput
-from endoshards.index import INDEX, SAMPLES, Index, ShardInfo, keys_sha256, read_index
+from endoshards.index import INDEX, SAMPLES, Index, NewerFormat, ShardInfo, keys_sha256, read_index
 from endoshards.members import MemberTable, dali_index, read_members, read_parquet
 from endoshards.tar import BadTar, Member, Read, scan
 from endoshards.tarwriter import json_object_keys
@@ -45,19 +45,22 @@ def verify(folder: Path, *, decode: bool = True, progress: Callable[[int], None]
     Args:
         folder: of the set.
         decode: decode each picture, too.
-        progress: told how many more samples were checked.
+        progress: told how many more samples were read.
 
     Returns:
         all faults found; damage is a finding and never raises.
 
     Raises:
-        BadInput if there is no folder, or no index.json in it: no finished set, so nothing to check.
+        BadInput if there is no folder, or no index.json in it: no finished set, so nothing to check. NewerFormat, which
+        is one too, if a newer version wrote it.
     """
     if not (folder / INDEX).is_file():
         read_index(folder)
     try:
         index = read_index(folder)
     except BadInput as error:
+        if isinstance(error, NewerFormat):
+            raise
         return [Finding("", "", "index", str(error))]
     found = list(_folder(folder, index))
     seen = _Order()
@@ -67,7 +70,7 @@ def verify(folder: Path, *, decode: bool = True, progress: Callable[[int], None]
         found += check.found
         found += seen.findings(shard.name, check.keys)
         if progress is not None:
-            progress(shard.samples)
+            progress(len(check.keys))
     return found
 
 

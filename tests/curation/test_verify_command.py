@@ -63,6 +63,25 @@ def test_a_damaged_index_is_a_fault_not_a_refusal(shards: Path) -> None:
     assert typed(str(shards)).returncode == 4
 
 
+def test_a_shard_that_is_gone_is_not_counted_as_checked(shards: Path) -> None:
+    said = json.loads((shards / "index.json").read_text())
+    (shards / said["shardlist"][0]["url"]).unlink()
+    done = typed(str(shards))
+    assert done.returncode == 4
+    left = 40 - said["shardlist"][0]["nsamples"]
+    assert done.stdout.splitlines()[-1] == f"{left} samples checked, 1 fault"
+
+
+def test_an_index_of_a_newer_version_is_refused_and_nothing_is_to_be_removed(shards: Path) -> None:
+    said = json.loads((shards / "index.json").read_text())
+    said["endoshards"]["format"] += 1
+    (shards / "index.json").write_text(json.dumps(said))
+    done = typed(str(shards))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "was made by a newer version" in done.stderr and "install a newer endomae" in done.stderr
+    assert "rm -r" not in done.stderr
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_a_folder_without_an_index_is_refused_with_the_command_that_makes_one(tmp_path: Path, made: bool) -> None:
     folder = tmp_path / "nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import struct
 import zlib
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from endoshards.decode import check_member
 from endoshards.errors import BadInput
-from endoshards.index import open_set
+from endoshards.index import NewerFormat, open_set
 from endoshards.tar import END, header, padding
 from endoshards.verify import verify
 
@@ -33,6 +34,26 @@ def test_a_whole_set_has_no_finding_and_each_sample_is_told(maker) -> None:
 def test_no_index_is_no_set_to_check(tmp_path) -> None:
     with pytest.raises(BadInput, match=r"has no index\.json"):
         verify(tmp_path)
+
+
+def test_an_index_of_a_newer_format_is_refused_and_is_no_damage(maker) -> None:
+    folder = maker.write()
+    said = json.loads((folder / "index.json").read_text("utf-8"))
+    said["endoshards"]["format"] = 2
+    (folder / "index.json").write_text(json.dumps(said), "utf-8")
+    with pytest.raises(
+        NewerFormat, match=r"index\.json was made by a newer version \(format 2, .*install a newer endomae"
+    ):
+        verify(folder)
+
+
+def test_samples_are_told_as_far_as_they_were_read(maker) -> None:
+    folder = maker.write()
+    first = open_set(folder).shards[0].samples
+    (folder / "shard-000000.tar").unlink()
+    told: list[int] = []
+    verify(folder, progress=told.append)
+    assert sum(told) == 40 - first
 
 
 def cut(folder: Path) -> None:
@@ -150,6 +171,9 @@ def test_no_change_of_any_file_makes_it_raise_and_none_goes_unnoticed(data, whol
     (folder / name).write_bytes(new)
     try:
         found = verify(folder)
+    except NewerFormat:
+        assert name == "index.json"
+        return
     finally:
         (folder / name).write_bytes(old)
     if name == "index.json":

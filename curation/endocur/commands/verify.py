@@ -28,15 +28,16 @@ def run(config: VerifyConfig) -> None:
 
     with Account("verify", config.shards).bar(None, "samples") as bar:
         found = verify(config.shards, decode=config.decode, progress=count)
+    count_of_faults = f"{len(found):,} fault{'' if len(found) == 1 else 's'}"
     if config.json:
         faults = [asdict(finding) for finding in found]
         value = {"samples": samples, "decoded": config.decode, "faults": faults}
         sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(lines(found) + f"{samples:,} samples checked, {len(found):,} faults\n")
+        sys.stdout.write(lines(found) + f"{samples:,} samples checked, {count_of_faults}\n")
     if found:
         raise CheckFailed(
-            f"{config.shards} has {len(found):,} fault{'s' if len(found) > 1 else ''}; copy it again from where it "
+            f"{config.shards} has {count_of_faults}; copy it again from where it "
             f"came, or write it anew: rm -r {config.shards}, then endocur shard --out {config.shards}"
         )
 
