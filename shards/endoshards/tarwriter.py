@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import xxhash
@@ -43,6 +43,8 @@ class Plan:
     """Of every sample, sorted: the order in the tar."""
     json_keys: Mapping[str, Sequence[str]]
     """JSON extension -> sorted keys of every sample's object."""
+    foreign: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of others in the set's index, see `foreign`."""
 
 
 class Threads:

@@ -38,6 +38,7 @@ from endoshards.files import (
     write_json,
 )
 from endoshards.files import fingerprint as fingerprint_of
+from endoshards.foreign import foreign_fields, with_foreign
 from endoshards.index import FORMAT, INDEX, SAMPLES, Index, ShardInfo, keys_sha256, read_index
 from endoshards.members import ShardFacts, dali_index, parquet_bytes, read_members, write_members
 from endoshards.tar import check_extension, check_key
@@ -178,11 +179,13 @@ def _found_plan(out: Path) -> Plan | None:
     """What `out` was begun or finished with; None for an empty folder. Raises: BadInput for a foreign index."""
     if (out / PLAN).is_file():
         said = read_json(out / PLAN)
-        return Plan(said["layout"], tuple(said["counts"]), tuple(said["extensions"]), said["json_keys"])
+        known = (said["layout"], tuple(said["counts"]), tuple(said["extensions"]), said["json_keys"])
+        return Plan(*known, said.get("foreign", {}))
     if (out / INDEX).is_file():
         index = read_index(out)
         counts = tuple(shard.samples for shard in index.shards)
-        return Plan(index.layout, counts, index.extensions, index.json_keys)
+        foreign = foreign_fields(read_json(out / INDEX), index.to_json())
+        return Plan(index.layout, counts, index.extensions, index.json_keys, foreign)
     return None
 
 
@@ -194,6 +197,7 @@ def _begin(out: Path, plan: Plan) -> None:
         "counts": list(plan.counts),
         "extensions": list(plan.extensions),
         "json_keys": {kind: list(keys) for kind, keys in plan.json_keys.items()},
+        "foreign": plan.foreign,
     }
     if not (out / PLAN).is_file() or read_json(out / PLAN) != said:
         write_json(out / PLAN, said)
@@ -238,7 +242,7 @@ def _finish(out: Path, plan: Plan, index: Index, samples: pa.Table, card: Mappin
         SAMPLES: table,
         "_info.json": timm_info(index).encode("utf-8"),
         "README.md": data_card(index, card).encode("utf-8"),
-        INDEX: json_bytes(index.to_json()),
+        INDEX: json_bytes(with_foreign(index.to_json(), plan.foreign)),
     }
     beyond = [path for path in out.iterdir() if _number(path) >= len(index.shards)]
     stale = [name for name, data in files.items() if not _holds(out / name, data)]

@@ -360,3 +360,48 @@ def test_a_table_of_samples_that_does_not_fit_is_refused(maker) -> None:
         maker.write(samples=pa.table({"key": ["a"]}))
     with pytest.raises(BadInput, match="has no row for"):
         maker.write(samples=pa.table({"key": [f"x{n}" for n in range(40)]}))
+
+
+def test_fields_of_others_in_the_index_outlive_a_rewrite_of_the_same_set(maker) -> None:
+    folder = maker.write()
+    index = folder / "index.json"
+    said = json.loads(index.read_text("utf-8"))
+    said["approved_by"] = {"board": 7}
+    said["shardlist"][1]["mirror"] = "disk 3"
+    index.write_text(json.dumps(said), "utf-8")
+    maker.write()
+    assert json.loads(index.read_text("utf-8")) == said
+    again = index.read_bytes()
+    (folder / "shard-000001.tar").unlink()  # a shard is written again, so the index is gone in between
+    maker.write()
+    assert index.read_bytes() == again
+    assert verify(folder) == []
+
+
+def test_fields_of_others_do_not_pass_to_another_set(maker) -> None:
+    folder = maker.write()
+    index = folder / "index.json"
+    said = json.loads(index.read_text("utf-8"))
+    index.write_text(json.dumps(said | {"approved_by": 7}), "utf-8")
+    maker.write(fingerprint="f1", replace=True)
+    assert "approved_by" not in json.loads(index.read_text("utf-8"))
+
+
+def test_fields_of_others_outlive_a_kill(maker) -> None:
+    folder = maker.write()
+    index = folder / "index.json"
+    said = json.loads(index.read_text("utf-8")) | {"approved_by": 7}
+    index.write_text(json.dumps(said), "utf-8")
+    (folder / "shard-000001.tar").unlink()
+
+    class PowerCut(Exception):
+        pass
+
+    def load(key: str) -> dict[str, bytes]:
+        raise PowerCut
+
+    with pytest.raises(PowerCut):
+        maker.write(load=load)
+    assert not index.exists()
+    maker.write()
+    assert json.loads(index.read_text("utf-8")) == said
