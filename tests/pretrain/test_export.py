@@ -54,7 +54,9 @@ def test_without_pretrained_timm_gives_random_weights_and_the_readme_warns(run: 
     blank = timm.create_model(f"local-dir:{run.export}", pretrained=False)
     same = trained_encoder(run, tiny).blocks[0].attn.qkv.weight
     assert not torch.equal(blank.blocks[0].attn.qkv.weight, same)
-    assert "`pretrained=True` is needed" in (run.export / "README.md").read_text("utf-8")
+    readme = (run.export / "README.md").read_text("utf-8")
+    assert "`pretrained=True` is needed" in readme
+    assert "operator torchvision::nms does not exist" in readme and "endomae doctor" in readme
 
 
 def test_the_export_carries_its_contract_and_where_it_comes_from(run: RunFolder) -> None:

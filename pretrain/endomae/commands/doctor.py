@@ -6,11 +6,13 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 
 from endomae.configs import DoctorConfig
 
 PACKAGES = ("torch", "timm", "torchvision", "numpy", "opencv-python-headless", "simplejpeg", "safetensors")
+PLAIN_IMPORT = "import timm"
 FAISS = ("faiss-cpu", "faiss-gpu")
 
 
@@ -37,15 +39,34 @@ def look() -> dict[str, str]:
     facts["cuda"] = _cuda()
     facts["torchvision operators"] = {
         "native": "native",
-        "schemas": "schemas only (built for CUDA, torch is not): timm and transforms work, nms and decode_jpeg do not",
+        "schemas": "do not load: torchvision is of another build than torch",
         "absent": "torchvision is not installed; timm needs it",
     }[prepare_torchvision()]
+    facts["import timm"] = plain_timm()
     found = [name for name in FAISS if _version(name)]
     facts["faiss"] = " and ".join(found) if found else "none: exact search by matrix products"
     if len(found) > 1:
         facts["faiss"] += ": they exclude each other, uninstall one"
     facts["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "not set")
     return facts
+
+
+def plain_timm() -> str:
+    """Whether a bare Python imports timm: what our own processes make of torchvision says nothing about a user's."""
+    import torch
+
+    done = subprocess.run([sys.executable, "-c", PLAIN_IMPORT], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return "works"
+    why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    here = _version("torchvision")
+    wanted = f"torchvision=={here.partition('+')[0]}" if here else "torchvision"
+    build = f"cu{torch.version.cuda.replace('.', '')}" if torch.version.cuda else "cpu"
+    return (
+        f"fails ({why}): endomae's own commands work all the same, your own scripts need the torchvision built for "
+        f"this torch: pip install --force-reinstall --no-deps {wanted} "
+        f"--index-url https://download.pytorch.org/whl/{build}"
+    )
 
 
 def _version(package: str) -> str | None:

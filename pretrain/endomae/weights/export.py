@@ -39,6 +39,9 @@ An encoder trained by endomae (`{method}`, {steps} steps). Load it by
 
 `pretrained=True` is needed: without it timm gives random weights, without a word. The input is RGB, {size} x {size}
 pixels, in [0, 1], minus mean {mean}, divided by std {std}. `endomae.json` says where the weights come from.
+
+If `import timm` itself fails (`operator torchvision::nms does not exist`), torchvision is of another build than torch:
+`endomae doctor` prints the line that installs the matching one.
 """
 
 
