@@ -1,7 +1,13 @@
-"""What a stage did, counted: a bar while it runs, a table that adds up at its end, and `log/<stage>.json`."""
+"""What a stage did, counted: a bar while it runs, a table that adds up at its end, and both files of its log.
+
+`log/<stage>.json` is the account of the last run, `log/<stage>.jsonl` has a line for each thing that happened in any
+run. Neither holds a name.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +20,8 @@ from endoshards.files import read_json, write_json
 
 DECIDING = ("privacy", "filter", "leaks", "dedup", "balance", "review", "withdraw")
 """Stages that decide, in order (`endocur.tables.STAGES`; a test compares)."""
+
+_LOGGER = logging.getLogger("endocur")
 
 QUIET_LINE_S = 30.0
 """Where there is no terminal, progress is one line so often."""
@@ -48,6 +56,19 @@ class Account:
         if n:
             self.dropped[reason] = self.dropped.get(reason, 0) + n
 
+    def note(self, event: str, **facts: object) -> None:
+        """Append a line to `log/<stage>.jsonl`, which `-v` shows on stderr; ids and numbers only, no name, no path.
+
+        Args:
+            event: start, unit or end.
+            facts: values JSON can hold.
+        """
+        line = json.dumps({"time": _now(), "event": event, **facts})
+        self._log.mkdir(parents=True, exist_ok=True)
+        with (self._log / f"{self.stage}.jsonl").open("a", encoding="ascii") as file:
+            file.write(line + "\n")
+        _LOGGER.info("%s: %s", self.stage, line)
+
     @contextmanager
     def bar(self, total: float | None, unit: str = "frames") -> Iterator[Bar]:
         """A progress bar on stderr: drawn on a terminal, a line every 30 s elsewhere."""
@@ -79,12 +100,13 @@ class Account:
             "failed": self.failed,
             "warnings": self.warnings,
             "seconds": round(seconds, 3),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "finished": _now(),
             "fingerprint": fingerprint,
             "next": next_command or "",
             "extra": dict(extra or {}),
         }
         write_json(self._log / f"{self.stage}.json", facts)
+        self.note("end", **{name: facts[name] for name in ("seen", "kept", "dropped", "failed", "seconds")})
         rows = [("seen", f"{self.seen:,}"), ("kept", f"{self.kept:,}")]
         rows += [(f"dropped: {reason}", f"{count:,}") for reason, count in sorted(self.dropped.items())]
         rows += [("failed", f"{self.failed:,}")]
@@ -113,6 +135,15 @@ def read_accounts(corpus: Corpus) -> dict[str, dict[str, Any]]:
             found[str(value["stage"])] = value
     gone = [name for name in DECIDING if not (corpus.decisions / f"{name}.parquet").is_file()]
     return {stage: account for stage, account in found.items() if stage not in gone}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def counted(n: int, noun: str) -> str:
+    """`1 video`, `2,000 videos`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -79,6 +79,8 @@ class ExtractConfig:
         _positive("--timeout", self.timeout)
         if self.allow_failed is not None:
             _within("--allow-failed", self.allow_failed, 0.0, 1.0)
+        if self.all_frames and self.fps != ExtractConfig.fps:
+            raise BadOption(f"--all-frames and --fps {self.fps:g} were both given; give one of them.")
         if self.groups is not None and self.group_pattern is not None:
             raise BadOption("--groups and --group-pattern were both given; give one of them.")
         index, _, count = self.part.partition("/")

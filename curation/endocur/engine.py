@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from ctypes import CDLL, c_longlong
 from dataclasses import dataclass
@@ -68,8 +68,8 @@ def map_units(
     workers: int,
     timeout_s: float,
     progress: Callable[[int], None] | None = None,
-) -> Iterator[tuple[int, R | Failure]]:
-    """Run `task` on each item in `workers` spawned processes; yield (index, result) as they come.
+) -> Generator[tuple[int, R | Failure, float], None, None]:
+    """Run `task` on each item in `workers` spawned processes; yield (index, result, seconds) as they come.
 
     Args:
         task: a top-level function; items and results are pickled.
@@ -91,7 +91,7 @@ def map_units(
                     progress(done)
                 outcome = worker.outcome(timeout_s)
                 if outcome is not None:
-                    yield outcome
+                    yield *outcome, time.monotonic() - worker.given_at
             for worker in [worker for worker in crew if worker.gone]:
                 crew.remove(worker)
     finally:
@@ -122,10 +122,11 @@ class _Worker:
         self.gone = False
         self._beats = -1
         self._work = 0
-        self._alive_at = time.monotonic()
+        self.given_at = self._alive_at = time.monotonic()
 
     def give(self, index: int, items: Sequence[object]) -> None:
-        self.index, self._alive_at = index, time.monotonic()
+        self.index, self.given_at = index, time.monotonic()
+        self._alive_at = self.given_at
         with suppress(OSError):  # it died while idle: `outcome` finds the pipe closed and says so
             self.pipe.send(items[index])
 

@@ -99,7 +99,8 @@ def remove_frames(corpus: Corpus) -> None:
 
 
 def _refuse_other_config(root: Path, old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    for name in sorted(old.keys() | new.keys()):
+    idle = {"fps"} if old.get("all_frames") and new.get("all_frames") else set()
+    for name in sorted((old.keys() | new.keys()) - idle):
         if old.get(name) != new.get(name):
             flag = name.replace("_", "-")
             raise BadInput(

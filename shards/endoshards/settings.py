@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
+import shlex
 import sys
 import tomllib
 import types
@@ -99,6 +101,27 @@ def to_toml(config: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+def to_line(config: Any) -> str:
+    """What of a config is not at its default, as it is typed: arguments first, quoted for a shell."""
+    hints = typing.get_type_hints(type(config))
+    arguments: list[str] = []
+    options: list[str] = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        flag = field.metadata["flag"] or "--" + field.name.replace("_", "-")
+        if value == field.default:
+            continue
+        if field.metadata["argument"]:
+            arguments += map(str, value if isinstance(value, tuple) else (value,))
+        elif isinstance(value, bool):
+            options.append(flag if value else f"--no-{flag[2:]}")
+        elif get_origin(_typer_type(hints[field.name])) is list:
+            options += [word for one in value for word in (flag, _word(one))]
+        else:
+            options += [flag, *map(_word, value if isinstance(value, tuple) else (value,))]
+    return shlex.join([*arguments, *options])
+
+
 def one_of(name: str, values: tuple[str, ...], allowed: object) -> None:
     """Check a word list against a Literal's words. Raises: BadOption naming the stranger."""
     words = get_args(allowed)
@@ -149,14 +172,24 @@ def command(kind: type[C], run: Callable[[C], None], doc: str) -> Callable[..., 
             sys.stdout.write(to_toml(config))
             return
         if verbose:
-            import logging
-
-            logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s: %(message)s")
+            for package in ("endoshards", "endoeval", "endocur", "endomae"):
+                logging.getLogger(package).addHandler(_SHOWN_LOG)
+                logging.getLogger(package).setLevel(logging.INFO)
         run(config)
 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__doc__ = doc
     return call
+
+
+class _ShownLog(logging.Handler):
+    """Lines of our own log on what stderr is at that moment: a progress bar puts its own in the place of it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{record.getMessage()}\n")
+
+
+_SHOWN_LOG = _ShownLog()
 
 
 def _parameter(name: str, annotation: Any) -> inspect.Parameter:
@@ -212,6 +245,10 @@ def _fit(name: str, value: object, hint: Any) -> Any:
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise BadOption(f"{name} is {value!r}; {getattr(hint, '__name__', hint)} is wanted.")
+
+
+def _word(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: object) -> object:

@@ -12,7 +12,7 @@ from endoshards.errors import BadInput
 
 
 def results(items: list[str], workers: int = 2, timeout_s: float = 60.0) -> dict[int, object]:
-    return dict(map_units(work, items, workers=workers, timeout_s=timeout_s))
+    return {index: value for index, value, _ in map_units(work, items, workers=workers, timeout_s=timeout_s)}
 
 
 def test_each_item_gets_its_result_on_any_number_of_workers() -> None:
@@ -50,6 +50,11 @@ def test_a_worker_without_a_beat_is_ended_and_one_that_beats_is_not() -> None:
     found = results(["hang", "slow", "square 5"], workers=3, timeout_s=1.5)
     assert found[0] == Failure("no progress for 1.5 s; ended by the watchdog")
     assert (found[1], found[2]) == ("done", 25)
+
+
+def test_the_seconds_of_each_unit_are_told() -> None:
+    took = {index: seconds for index, _, seconds in map_units(work, ["slow", "square 1"], workers=1, timeout_s=60)}
+    assert took[0] > 2.4 > took[1]
 
 
 def test_work_done_is_reported_as_it_happens() -> None:

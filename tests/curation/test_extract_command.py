@@ -371,11 +371,72 @@ def test_what_failed_and_was_mended_or_excluded_is_a_failure_no_more(fresh: Path
     assert Counter(statuses(fresh).values()) == {"ok": 4, "ignored": 1}
 
 
-def test_strict_ends_at_the_first_failed_input(fresh: Path) -> None:
+def test_strict_ends_at_the_first_failed_input_and_says_where_its_name_stands(fresh: Path) -> None:
     (fresh / "videos" / "bad.mp4").write_bytes(b"no video at all" * 10)
     done = endocur(fresh, "extract", "videos", *QUICK, "--strict", "--workers", "1", check=False)
     assert done.returncode == 5
-    assert "(--strict)" in done.stderr
+    assert "(--strict); which file that is stands in " in done.stderr
+    rows = pq.read_table(done.stderr.rsplit("stands in ", 1)[1].strip(), partitioning=None).to_pylist()
+    by_name = {Path(os.fsdecode(row["path"])).name: row for row in rows}
+    assert (by_name["bad.mp4"]["status"], len(rows)) == ("failed", 7)
+    assert f"input {by_name['bad.mp4']['position']} (id {by_name['bad.mp4']['source_id']}) failed" in done.stderr
+    assert not list((fresh / "corpus").rglob(".tmp-*"))
+    (fresh / "videos" / "bad.mp4").unlink()
+    endocur(fresh, "extract", "videos", *QUICK, "--strict")
+    assert Counter(statuses(fresh).values()) == {"ok": 4, "failed": 1}
+
+
+def test_the_only_input_that_fails_is_called_so(fresh: Path) -> None:
+    (fresh / "bad.mp4").write_bytes(b"no video at all" * 10)
+    done = endocur(fresh, "extract", "bad.mp4", *QUICK, check=False)
+    assert done.returncode == 5
+    assert "endocur: the only input failed, so nothing came of this run" in done.stderr
+    assert "may" not in done.stderr
+
+
+def test_what_happens_is_logged_a_line_each_and_shown_when_asked_for(fresh: Path) -> None:
+    (fresh / "videos" / "bad.mp4").write_bytes(b"no video at all" * 10)
+    done = endocur(fresh, "extract", "videos", *QUICK, "-v")
+    text = (fresh / "corpus" / "log" / "extract.jsonl").read_text()
+    assert [line.removeprefix("extract: ") for line in done.stderr.splitlines() if line.startswith("extract: {")] == (
+        text.splitlines()
+    )
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["event"] for line in lines] == ["start", *["unit"] * 5, "end"]
+    assert re.fullmatch("[0-9a-f]{16}", lines[0]["fingerprint"])
+    units = {line["id"]: (line["status"], line["frames"]) for line in lines[1:-1]}
+    assert units == {str(marker["name"]): (marker["status"], marker["frames"]) for marker in markers(fresh)}
+    assert all(line["seconds"] > 0 for line in lines[1:-1] if line["status"] == "ok")
+    assert (lines[-1]["kept"], lines[-1]["failed"]) == (33, 1)
+    quiet = endocur(fresh, "extract", "videos", *QUICK)
+    assert "extract: {" not in quiet.stderr
+    endocur(fresh, "filter")
+    assert (fresh / "corpus" / "log" / "filter.jsonl").read_text().count("\n") == 2
+
+
+def test_all_frames_and_another_rate_are_one_too_many_and_a_rate_that_does_not_count_is_not_compared(
+    fresh: Path,
+) -> None:
+    line = ("extract", "videos/a.mp4", "--no-text-detection", "--all-frames")
+    both = endocur(fresh, *line, "--fps", "4", check=False)
+    assert (both.returncode, "--all-frames and --fps 4 were both given" in both.stderr) == (2, True)
+    endocur(fresh, *line)
+    settings = fresh / "corpus" / "corpus.toml"
+    settings.write_text(settings.read_text().replace("fps = 1.0", "fps = 4.0"))
+    endocur(fresh, *line)
+    assert endocur(fresh, *line[:-1], check=False).returncode == 3
+
+
+def test_where_the_sheets_lie_is_said(extracted: Path) -> None:
+    assert "sheets: corpus/reports/sheets  (" in (extracted / "said.txt").read_text()
+
+
+def test_the_inputs_of_a_part_are_told_from_the_frames_of_the_whole(study: Path) -> None:
+    done = endocur(study, "extract", "videos", *QUICK, "--part", "0/2", "--exclude", "stills")
+    account = json.loads((study / "corpus" / "log" / "extract.json").read_text())
+    assert account["kept"] == 33
+    assert not [name for name in account["extra"] if name.startswith("inputs ") and not name.endswith("of part 0/2")]
+    assert "of part 0/2" in done.stdout
 
 
 def test_limit_and_minutes_try_a_part(fresh: Path) -> None:
@@ -461,9 +522,10 @@ def test_numbered_pictures_must_be_said_to_be_stills(tmp_path: Path) -> None:
     pictures.mkdir()
     for number in range(6):
         draw_still(pictures / f"frame_{number:04d}.jpg", seed=number)
-    done = endocur(tmp_path, "extract", "pictures", *QUICK, check=False)
+    done = endocur(tmp_path, "extract", "pictures", *QUICK, "--corpus", "my corpus", check=False)
     assert done.returncode == 3
-    assert "endocur extract pictures --stills" in done.stderr
+    line = re.search("type: (endocur extract .*)", done.stderr)[1]
+    assert line == "endocur extract pictures --corpus 'my corpus' --fps 5 --stills --no-text-detection"
     endocur(tmp_path, "extract", "pictures", *QUICK, "--stills")
     assert len(jpegs(tmp_path)) == 6
 

@@ -206,7 +206,7 @@ def test_pictures_that_look_like_a_video_are_refused_until_said_to_be_stills(tmp
     for index in range(6):
         cv2.imwrite(str(tmp_path / f"frame_{index:04d}.png"), np.zeros((20, 20, 3), np.uint8))
     with pytest.raises(BadInput) as caught:
-        refuse_unsaid_sequence(found(tmp_path), [Path("my videos")])
+        refuse_unsaid_sequence(found(tmp_path), "endocur extract 'my videos' --stills")
     assert "6 pictures in one folder of argument 1" in str(caught.value)
     assert "endocur extract 'my videos' --stills" in str(caught.value)
     assert "not read yet" in str(caught.value)

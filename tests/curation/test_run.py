@@ -124,6 +124,7 @@ def test_another_config_on_the_same_corpus_is_refused_and_loses_nothing(study: P
 
 def test_another_key_on_the_same_corpus_is_refused_and_loses_nothing(study: Path) -> None:
     before = contents(study / "corpus/frames")
+    (study / "other.key").write_text(f"endomae-key-1 {'7a' * 32}\n")
     done = endocur(study, *LINE, "--key", "other.key", check=False)
     assert done.returncode == 3 and "another key" in done.stderr.splitlines()[-1]
     assert contents(study / "corpus/frames") == before

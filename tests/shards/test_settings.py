@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from endoshards.errors import BadOption
-from endoshards.settings import command, config_fingerprint, load, one_of, option, to_toml, what
+from endoshards.settings import command, config_fingerprint, load, one_of, option, to_line, to_toml, what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,32 @@ def test_no_file_and_a_missing_value_are_named(tmp_path) -> None:
 def test_a_line_with_a_fault_ends_with_exit_code_2() -> None:
     for line in (("a", "--fps", "fast"), ("a", "--decoder", "gst"), ("a", "--none"), ("a", "--box", "1")):
         assert run(*line)[0].exit_code == 2
+
+
+def test_a_line_says_what_is_not_at_its_default_and_gives_the_same_config() -> None:
+    assert to_line(Drawn(inputs=(Path("my videos"), Path("b")))) == "'my videos' b"
+    config = Drawn(inputs=(Path("a"),), fps=2.5, limit=3, box=(1, 2), words=("x y", "z"), sharp=False, kinds=("a", "b"))
+    line = to_line(config)
+    assert line == "a --fps 2.5 --limit 3 --box 1 2 --words 'x y' --words z --no-sharp --kind a --kind b"
+    got: list[Drawn] = []
+    app = typer.Typer()
+    app.command()(command(Drawn, got.append, "Draw."))
+    app(shlex.split(line), standalone_mode=False)
+    assert got == [config]
+
+
+def test_our_log_is_shown_when_asked_for_and_nobody_else_s(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(_: Drawn) -> None:
+        logging.getLogger("endocur").info("extract: %s", {"event": "start"})
+        logging.getLogger("other").warning("of another library")
+        sys.stderr.write("done\n")
+
+    app = typer.Typer()
+    app.command()(command(Drawn, run, "Draw."))
+    for words, shown in ((["a"], ""), (["a", "-v"], "extract: {'event': 'start'}\n")):
+        app(words, standalone_mode=False)
+        said = capsys.readouterr().err
+        assert said.replace("of another library\n", "") == f"{shown}done\n"
 
 
 def test_how_enters_no_fingerprint_and_what_does() -> None:

@@ -21,7 +21,7 @@ from endocur.select.search import make_search
 from endocur.select.wording import lower_filter, no_frames, with_corpus
 from endoshards.errors import BadInput
 from endoshards.files import remove_temporaries
-from endoshards.settings import what
+from endoshards.settings import config_fingerprint, what
 
 if TYPE_CHECKING:
     from endoeval.encoders import Encoder
@@ -38,6 +38,7 @@ def run(config: DedupConfig) -> None:
     with corpus_lock(corpus):
         tables.require_fresh(corpus, before="dedup")
         account = Account("dedup", corpus.log)
+        account.note("start", fingerprint=config_fingerprint(config))
         remove_temporaries(corpus.decisions)
         frames = best_first(corpus)
         threshold = threshold_of(config)

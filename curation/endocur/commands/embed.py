@@ -10,7 +10,7 @@ from endocur.configs import EmbedConfig, worker_count
 from endocur.corpus import corpus_lock, open_corpus, unit_markers
 from endocur.select.embeddings import embed_corpus
 from endocur.select.wording import no_frames, with_corpus
-from endoshards.settings import what
+from endoshards.settings import config_fingerprint, what
 
 
 def run(config: EmbedConfig) -> None:
@@ -18,6 +18,7 @@ def run(config: EmbedConfig) -> None:
     corpus = open_corpus(config.corpus)
     with corpus_lock(corpus):
         account = Account("embed", corpus.log)
+        account.note("start", fingerprint=config_fingerprint(config))
         total = sum(marker.frames for marker in unit_markers(corpus))
         if not total:
             raise no_frames(corpus)

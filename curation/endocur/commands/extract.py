@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
+import shutil
 import sys
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from endocur.account import Account
+from endocur.account import Account, counted
 from endocur.configs import ExtractConfig, worker_count
 from endocur.corpus import (
     Corpus,
@@ -26,6 +25,7 @@ from endocur.extract.estimate import estimate
 from endocur.extract.groups import read_groups
 from endocur.extract.identify import Identified, identify, path_bytes
 from endocur.extract.inputs import Found, find_inputs, refuse_unsaid_sequence
+from endocur.extract.outcome import Outcome, outcome_of, trouble
 from endocur.extract.patterns import Patterns, read_patterns
 from endocur.extract.plan import (
     IGNORED,
@@ -39,27 +39,17 @@ from endocur.extract.plan import (
 from endocur.extract.regroup import regroup
 from endocur.extract.still_unit import StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
+from endocur.ground import inputs_by_status
 from endocur.identity import Key, open_key
 from endocur.opening import open_for_extract, refuse_other_folder
 from endocur.private import PrivateFolder, SourceRow
+from endocur.select.wording import with_corpus
 from endoshards.errors import BadInput, TooManyFailed
 from endoshards.files import remove_temporaries
-from endoshards.settings import config_fingerprint, what
+from endoshards.settings import config_fingerprint, to_line, what
 
 SHOWN_TROUBLES = 12
 """Failed and partial inputs named on the terminal; the private table has all."""
-
-
-@dataclass
-class Outcome:
-    """What became of this run's inputs."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    rows: list[SourceRow] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    there: int = 0
-    """Units that needed no work."""
-    private_table: Path = Path()
 
 
 def run(config: ExtractConfig) -> None:
@@ -101,14 +91,16 @@ def run(config: ExtractConfig) -> None:
             sys.stderr.write(f"sheets that hide nothing go to {clear_sheets}; they may show names\n")
         account.warnings += plan.warnings
         _replace_markers(corpus, plan, key, mine)
-        _extract(config, corpus, plan, account, private)
+        account.note("start", fingerprint=config_fingerprint(config), part=config.part)
+        first_failure = _extract(config, corpus, plan, account, private)
         left_out = {key.unread_id(item.path): item for item in found if item.kind == "ignored" and part == 0}
         if part == 0:
             _mark_ignored(corpus, left_out, {key.unread_id(item.path) for item in found})
-        outcome = _outcome(corpus, identified, left_out)
-        outcome.there = len(plan.finished)
-        outcome.private_table = private.write(part, _merged(private, outcome.rows))
-        _finish(config, corpus, account, outcome)
+        outcome = outcome_of(corpus, identified, left_out)
+        table = private.write(part, _merged(private, outcome.rows))
+        if first_failure is not None:
+            raise TooManyFailed(f"{trouble(first_failure)} (--strict); which file that is stands in {table}")
+        _finish(config, corpus, account, outcome, table, there=len(plan.finished))
 
 
 def _find(config: ExtractConfig, patterns: Patterns) -> list[Found]:
@@ -116,7 +108,7 @@ def _find(config: ExtractConfig, patterns: Patterns) -> list[Found]:
     own = (config.corpus, *((config.private,) if config.private else ()))
     found = find_inputs(config.inputs, patterns=patterns, own=own)
     if not config.stills:
-        refuse_unsaid_sequence(found, config.inputs)
+        refuse_unsaid_sequence(found, f"endocur extract {to_line(replace(config, stills=True))}")
     if config.limit is not None:
         taken = [item.position for item in found if item.kind != "ignored"][: config.limit]
         found = [item for item in found if item.kind == "ignored" or item.position in set(taken)]
@@ -191,26 +183,43 @@ def _mark_ignored(corpus: Corpus, left_out: Mapping[str, Found], here: Collectio
         path.unlink(missing_ok=True)
 
 
-def _extract(config: ExtractConfig, corpus: Corpus, plan: Plan, account: Account, private: PrivateFolder) -> None:
-    """Run the workers; every unit ends as a marker. Raises: TooManyFailed at the first failure with --strict."""
+def _extract(
+    config: ExtractConfig, corpus: Corpus, plan: Plan, account: Account, private: PrivateFolder
+) -> UnitMarker | None:
+    """Run the workers; every unit ends as a marker. Returns: with --strict the first failure, at which it ended."""
+    for marker in plan.failed:
+        account.note("unit", **_noted(marker, 0.0))
     tasks: list[VideoTask | StillsTask] = [*plan.videos, *plan.stills]
     if config.strict and plan.failed:
-        raise TooManyFailed(_trouble(plan.failed[0], 0) + " (--strict)")
+        return plan.failed[0]
     if not tasks:
-        return
+        return None
     workers = worker_count(config.workers)
     stills = sum(len(task.items) for task in plan.stills)
     guess = estimate(list(_sizes(plan.videos)), stills, config, workers)
-    sys.stdout.write(f"{len(plan.videos)} videos and {stills} stills to extract: {guess.line()}\n")
+    sys.stdout.write(
+        f"{counted(len(plan.videos), 'video')} and {counted(stills, 'still')} to extract: {guess.line()}\n"
+    )
     sys.stdout.flush()
-    with account.bar(max(guess.frames, 1)) as bar:
-        results = map_units(extract_unit, tasks, workers=workers, timeout_s=config.timeout, progress=bar.advance)
-        for index, result in results:
-            if isinstance(result, Failure):
-                task = tasks[index]
-                result = _record_failure(corpus, task, result, private)
-            if config.strict and result.status == "failed":
-                raise TooManyFailed(_trouble(result, 0) + " (--strict)")
+    if short := guess.lacks(shutil.disk_usage(corpus.root).free):
+        sys.stderr.write(f"warning: {short}\n")
+    with (
+        account.bar(max(guess.frames, 1)) as bar,
+        closing(
+            map_units(extract_unit, tasks, workers=workers, timeout_s=config.timeout, progress=bar.advance)
+        ) as results,
+    ):
+        for index, result, seconds in results:
+            marker = _record_failure(corpus, tasks[index], result, private) if isinstance(result, Failure) else result
+            account.note("unit", **_noted(marker, seconds))
+            if config.strict and marker.status == "failed":
+                return marker
+    return None
+
+
+def _noted(marker: UnitMarker, seconds: float) -> dict[str, object]:
+    facts = {"id": marker.name, "status": marker.status, "frames": marker.frames, "seconds": round(seconds, 3)}
+    return facts | ({"reason": marker.reason} if marker.reason else {})
 
 
 def _sizes(tasks: Sequence[VideoTask]) -> Iterator[tuple[Path, int]]:
@@ -236,51 +245,14 @@ def _record_failure(
     return marker
 
 
-def _outcome(corpus: Corpus, identified: Sequence[Identified], left_out: Mapping[str, Found]) -> Outcome:
-    """Status of each input, from the markers."""
-    outcome = Outcome()
-    markers = {marker.name: marker for marker in unit_markers(corpus)}
-    by_place = {(row.id, row.position): (row, unit) for unit in markers.values() for row in unit.inputs}
-    for one in identified:
-        row, unit = by_place[one.id, one.item.position]
-        outcome.statuses["copy" if row.copy_of and row.status != "failed" else row.status] += 1
-        if row.status != "ok":
-            outcome.troubles.append(_trouble(replace(unit, inputs=(row,)), 0))
-        outcome.rows.append(_source_row(one, row.status, row.reason, unit.name, row.copy_of))
-    for id_, item in left_out.items():
-        outcome.statuses["ignored"] += 1
-        outcome.rows.append(_source_row(Identified(item, id_, ""), "ignored", item.reason, IGNORED, ""))
-    return outcome
-
-
-def _source_row(one: Identified, status: str, reason: str, unit: str, copy_of: str) -> SourceRow:
-    item = one.item
-    return SourceRow(
-        path_bytes(item),
-        item.position,
-        one.id,
-        status,
-        reason,
-        unit,
-        copy_of,
-        item.size,
-        item.mtime_ns,
-        item.inode,
-        one.sha256,
-    )
-
-
 def _merged(private: PrivateFolder, rows: Sequence[SourceRow]) -> Iterator[SourceRow]:
     """Rows of this run over those of earlier runs, so that files that were not named this time keep their hash."""
     yield from (private.read() | {row.path: row for row in rows}).values()
 
 
-def _trouble(marker: UnitMarker, place: int) -> str:
-    row = marker.inputs[place]
-    return f"input {row.position} (id {row.id}) {row.status}: {row.reason or marker.reason}"
-
-
-def _finish(config: ExtractConfig, corpus: Corpus, account: Account, outcome: Outcome) -> None:
+def _finish(
+    config: ExtractConfig, corpus: Corpus, account: Account, outcome: Outcome, table: Path, *, there: int
+) -> None:
     """Account of the whole corpus, the next command, and the verdict on failures. Raises: TooManyFailed."""
     markers = unit_markers(corpus)
     for marker in markers:
@@ -288,25 +260,32 @@ def _finish(config: ExtractConfig, corpus: Corpus, account: Account, outcome: Ou
         account.kept += marker.frames
         for reason, count in dict(marker.extras.get("dropped", {})).items():
             account.drop(reason, count)
-    account.failed = outcome.statuses["failed"]
+    account.failed = inputs_by_status(markers).get("failed", 0)
     for line in outcome.troubles[:SHOWN_TROUBLES]:
         sys.stderr.write(line + "\n")
     if len(outcome.troubles) > SHOWN_TROUBLES:
         sys.stderr.write(f"… and {len(outcome.troubles) - SHOWN_TROUBLES} more\n")
     if outcome.troubles:
-        sys.stderr.write(f"which file that is stands in {outcome.private_table}\n")
-    inputs = sum(count for status, count in outcome.statuses.items() if status != "ignored")
+        sys.stderr.write(f"which file that is stands in {table}\n")
+    failed, inputs = outcome.statuses["failed"], outcome.inputs
     allowed = allowed_failures(config.allow_failed, inputs)
-    if outcome.statuses["failed"]:
-        account.warnings.append(f"{outcome.statuses['failed']} of {inputs} inputs failed; {allowed} may")
-    where = "" if config.corpus == Path("corpus") else f" --corpus {shlex.quote(str(config.corpus))}"
-    extra = {f"inputs {status}": count for status, count in sorted(outcome.statuses.items())}
-    extra |= {"units already there": outcome.there}
-    fails = outcome.statuses["failed"] > allowed or outcome.statuses["failed"] == inputs
-    following = None if fails else f"endocur filter --min-quality 0.4{where}"
-    account.finish(following, config_fingerprint(config), extra)
-    if fails:
-        raise TooManyFailed(
-            f"{outcome.statuses['failed']} of {inputs} inputs failed, {allowed} may; mend or --exclude them, "
-            "or allow more with --allow-failed SHARE. What was extracted stays."
-        )
+    of_all = f"{failed} of {counted(inputs, 'input')} failed"
+    if failed and failed == inputs:
+        all_of_them = "the only input" if inputs == 1 else f"all {inputs:,} inputs"
+        verdict = f"{all_of_them} failed, so nothing came of this run; mend what was given, or give others."
+    elif failed > allowed:
+        verdict = f"{of_all}, {allowed} may; mend or --exclude them, or allow more with --allow-failed SHARE. "
+        verdict += "What was extracted stays."
+    else:
+        verdict = ""
+    if failed and not verdict:
+        account.warnings.append(f"{of_all}; {allowed} may")
+    part = "" if config.part.endswith("/1") else f" of part {config.part}"
+    counts = {f"inputs {status}{part}": count for status, count in sorted(outcome.statuses.items())}
+    sheets = corpus.reports / "sheets"
+    if sheets.is_dir():
+        sys.stdout.write(f"sheets: {sheets}  (one a video: does the outline fit, is every name covered?)\n")
+    following = None if verdict else with_corpus("endocur filter --min-quality 0.4", corpus)
+    account.finish(following, config_fingerprint(config), counts | {"units already there": there})
+    if verdict:
+        raise TooManyFailed(verdict)

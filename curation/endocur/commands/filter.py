@@ -14,7 +14,7 @@ from endocur.ground import GROUND, ground
 from endocur.select.filter import VERSION, decide
 from endocur.select.wording import lower_filter, no_frames, with_corpus
 from endoshards.files import remove_temporaries
-from endoshards.settings import what
+from endoshards.settings import config_fingerprint, what
 
 
 def run(config: FilterConfig) -> None:
@@ -23,6 +23,7 @@ def run(config: FilterConfig) -> None:
     with corpus_lock(corpus):
         tables.require_fresh(corpus, before="filter")
         account = Account("filter", corpus.log)
+        account.note("start", fingerprint=config_fingerprint(config))
         remove_temporaries(corpus.decisions)
         frames = tables.frames(corpus, ["frame_id", *SCORE_NAMES, "is_blank"])
         frames = frames.filter(pc.is_in(frames["frame_id"], value_set=tables.kept_before(corpus, "filter")))

@@ -10,6 +10,7 @@ from endocur.ground import GROUND, ground
 from endocur.report.corpus_page import corpus_page
 from endocur.report.gather import gather
 from endoshards.files import fingerprint, write_atomic
+from endoshards.settings import config_fingerprint
 
 
 def run(config: ReportConfig) -> None:
@@ -19,6 +20,7 @@ def run(config: ReportConfig) -> None:
     with corpus_lock(corpus):
         tables.require_fresh(corpus)
         account = Account("report", corpus.log)
+        account.note("start", fingerprint=config_fingerprint(config))
         about = gather(corpus, config.gallery, share=config.share)
         page = corpus_page(about, share=config.share)
         write_atomic(target, page)

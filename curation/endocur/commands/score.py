@@ -6,7 +6,7 @@ from pathlib import Path
 
 from endocur.account import Account
 from endocur.configs import ScoreConfig, worker_count
-from endocur.corpus import Corpus, chapter_files, corpus_lock, open_corpus, unit_markers
+from endocur.corpus import Corpus, chapter_files, chapter_name, corpus_lock, open_corpus, unit_markers
 from endocur.engine import Failure, beat, map_units
 from endocur.quality.scores import VERSION, score_jpeg
 from endocur.quality.table import write_scores
@@ -14,6 +14,7 @@ from endocur.select.wording import damaged_picture, no_frames, with_corpus
 from endocur.store import FrameReader, read_chapter_table, read_masks
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, remove_temporaries
+from endoshards.settings import config_fingerprint
 
 TIMEOUT_S = 600.0
 
@@ -23,13 +24,14 @@ def run(config: ScoreConfig) -> None:
     corpus = open_corpus(config.corpus)
     with corpus_lock(corpus):
         account = Account("score", corpus.log)
+        account.note("start", fingerprint=config_fingerprint(config))
         remove_temporaries(corpus.scores)
         markers = [marker for marker in unit_markers(corpus) if marker.frames]
         if not markers:
             raise no_frames(corpus)
         chapters = [(config.corpus, marker.name, k) for marker in markers for k in range(marker.chapters)]
         with account.bar(sum(marker.frames for marker in markers)) as bar:
-            for index, count in map_units(
+            for index, count, seconds in map_units(
                 score_chapter,
                 chapters,
                 workers=worker_count(config.workers),
@@ -38,6 +40,8 @@ def run(config: ScoreConfig) -> None:
             ):
                 if isinstance(count, Failure):
                     raise BadInput(f"chapter {index + 1} of {len(chapters)} could not be scored: {count.reason}.")
+                name = chapter_name(*chapters[index][1:])
+                account.note("unit", id=name, status="ok", frames=count, seconds=round(seconds, 3))
                 account.seen += count
                 account.kept += count
         account.finish(

@@ -21,7 +21,7 @@ from endocur.store import FrameReader
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, refuse_source_tree
 from endoshards.index import INDEX, read_index
-from endoshards.settings import what
+from endoshards.settings import config_fingerprint, what
 from endoshards.writer import write_set
 
 
@@ -32,6 +32,7 @@ def run(config: ShardConfig) -> None:
     with corpus_lock(corpus):
         tables.require_fresh(corpus)
         account = Account("shard", corpus.log)
+        account.note("start", fingerprint=config_fingerprint(config))
         rows = kept_rows(corpus, account)
         mine = fingerprint({"corpus_id": read_settings(corpus)["corpus_id"]})
         replace = may_replace(config.out, mine)

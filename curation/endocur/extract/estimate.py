@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from endocur.account import duration
+from endocur.account import counted, duration
 from endocur.configs import ExtractConfig
 from endocur.extract.decode import declared_rate, opened
 from endocur.extract.source import Unreadable
@@ -41,8 +41,18 @@ class Estimate:
     def line(self) -> str:
         """One line before a long stage."""
         return (
-            f"about {self.frames:,} frames to read and {self.stored:,} to store: roughly {duration(self.seconds)} and "
-            f"{max(1, round(self.disk_bytes / 1e6)):,} MB; --limit 3 or --minutes 5 to try"
+            f"about {counted(self.frames, 'frame')} to read and {self.stored:,} to store: "
+            f"roughly {duration(self.seconds)} and {max(1, round(self.disk_bytes / 1e6)):,} MB; "
+            "--limit 3 or --minutes 5 to try"
+        )
+
+    def lacks(self, free_bytes: int) -> str:
+        """One sentence if it will not fit on the disk; empty if it will."""
+        if self.disk_bytes <= free_bytes:
+            return ""
+        return (
+            f"about {self.disk_bytes / 1e6:,.0f} MB will be written and {free_bytes / 1e6:,.0f} MB are free; "
+            "make room, or choose another disk with --corpus"
         )
 
 

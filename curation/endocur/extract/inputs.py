@@ -97,10 +97,10 @@ def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[
     return found
 
 
-def refuse_unsaid_sequence(found: Sequence[Found], arguments: Sequence[Path]) -> None:
+def refuse_unsaid_sequence(found: Sequence[Found], line: str) -> None:
     """Refuse pictures that look like a video that came as numbered pictures.
 
-    Raises: BadInput with the line that says they are unrelated.
+    Raises: BadInput with `line`, which says that they are unrelated.
     """
     folders: dict[tuple[int, Path], list[str]] = {}
     for item in found:
@@ -108,10 +108,9 @@ def refuse_unsaid_sequence(found: Sequence[Found], arguments: Sequence[Path]) ->
             folders.setdefault((item.argument, item.path.parent), []).append(item.path.name)
     for (argument, _), names in folders.items():
         if count := running_numbers(names):
-            typed = " ".join(shlex.quote(str(path)) for path in arguments)
             raise BadInput(
                 f"{count} pictures in one folder of argument {argument + 1} have running numbers, like the frames of a "
-                f"video.\nIf they are unrelated stills, type: endocur extract {typed} --stills\n"
+                f"video.\nIf they are unrelated stills, type: {line}\n"
                 "Frame sequences are not read yet; make a video of them first if they are one."
             )
 
