@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from endocur.corpus import Corpus, chapter_files
-from endoshards.errors import BadInput
+from endoshards.errors import BadInput, in_words
 from endoshards.files import atomic_path
 
 FRAME_COLUMNS = pa.schema(
@@ -84,7 +84,7 @@ def read_chapter_table(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, schema=FRAME_COLUMNS, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise BadInput(f"{path} cannot be read ({type(error).__name__}); run endocur extract again.") from None
+        raise BadInput(f"{path} cannot be read ({in_words(error)}); run endocur extract again.") from None
 
 
 def write_chapter_table(path: Path, columns: Mapping[str, list[object]]) -> None:

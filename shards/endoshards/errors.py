@@ -83,6 +83,26 @@ def from_os_error(error: OSError) -> BadInput | None:
     return BadInput(f"{where}{advice}.")
 
 
+def in_words(error: Exception) -> str:
+    """Why a file could not be read, without its name: `no such file or directory`; `damaged` where bytes are wrong."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None or number not in errno.errorcode:
+        return "damaged"
+    text = os.strerror(number)
+    return text[:1].lower() + text[1:]
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """An OSError that is raised inside and names no file, as one of a write does, is about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def run_command(program: str, call: Callable[[], object], *, words: bool = True) -> None:
     """Run a command line and end the process with the exit code of DESIGN section 5.
 

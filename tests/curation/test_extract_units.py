@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,7 @@ import endocur.extract.unit
 from endocur.configs import ExtractConfig
 from endocur.corpus import Corpus, InputRow, chapter_files
 from endocur.engine import UnitFailed
+from endocur.extract.estimate import Estimate
 from endocur.extract.still_unit import StillItem, StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
 from endocur.quality.table import read_scores
@@ -47,6 +51,31 @@ def disc(index: int) -> np.ndarray:
     mask = np.zeros((120, 160), np.uint8)
     cv2.circle(mask, (80, 60), 52, 1, -1)
     return picture * mask[..., None]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """As on a disk that is full: what would make a file larger fails while it is written, and again as it is closed."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_where_the_disk_is_full_nothing_half_written_stays_and_the_file_is_named(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4", [disc(index) for index in range(20)])
+    with files_of_at_most(20_000), pytest.raises(OSError, match="too large") as caught:
+        extract_video(video_task(path, tmp_path / "c"))
+    assert caught.value.filename == str(tmp_path / "c" / "frames" / f"{SOURCE}.000.tar")
+    assert files(tmp_path / "c") == {}
+
+
+def test_what_will_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:
+    guess = Estimate(frames=100, stored=100, seconds=10.0, disk_bytes=50_000_000)
+    assert guess.lacks(50_000_000) == ""
+    assert "about 50 MB will be written and 49 MB are free" in guess.lacks(49_000_000)
 
 
 def test_every_row_names_a_jpeg_of_its_size_its_masks_and_its_scores(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from endoshards.errors import (
     TooManyFailed,
     bugs_kept_in,
     from_os_error,
+    in_words,
     run_command,
 )
 
@@ -37,6 +38,16 @@ def test_each_error_has_its_exit_code_and_prints_one_line(kind, code, capsys) ->
         run_command("endocur", call)
     assert end.value.code == code
     assert capsys.readouterr().err == "endocur: videos/ is empty; put a video there.\n"
+
+
+def test_why_a_file_cannot_be_read_is_said_in_words_without_its_name() -> None:
+    for error, words in (
+        (FileNotFoundError(errno.ENOENT, "x", "/d/jane_doe"), "no such file or directory"),
+        (PermissionError(errno.EACCES, "cannot open /d/jane_doe"), "permission denied"),
+        (OSError(1094995529, "Invalid data", "/d/jane_doe"), "damaged"),
+        (ValueError("/d/jane_doe"), "damaged"),
+    ):
+        assert in_words(error) == words
 
 
 def test_ctrl_c_ends_with_130(capsys) -> None:
@@ -152,8 +163,8 @@ def call():
     with Lock(Path(sys.argv[1])):
         if sys.argv[2] == "own":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
-        print("at work", flush=True)
         try:
+            print("at work", flush=True)
             time.sleep(60)
         finally:
             print("tidied", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -52,6 +53,16 @@ def test_a_write_is_whole_or_not_at_all(tmp_path) -> None:
     assert [left.name for left in path.parent.iterdir()] == ["file.txt"]
     write_atomic(path, b"\x00two")
     assert path.read_bytes() == b"\x00two"
+
+
+def test_a_write_that_fails_names_the_file_that_was_wanted(tmp_path) -> None:
+    path = tmp_path / "file.txt"
+    with pytest.raises(OSError, match="file") as caught, atomic_path(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(path)
+    with pytest.raises(FileNotFoundError) as other, atomic_path(path):
+        (tmp_path / "other").read_bytes()
+    assert other.value.filename == str(tmp_path / "other")
 
 
 def test_killed_while_writing_the_old_file_stays_and_the_rest_can_be_swept(tmp_path) -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from endocur.identity import frame_id
 from endocur.quality.scores import Region, Scores, region, score_inside
 from endocur.quality.table import write_scores
 from endocur.store import FRAME_COLUMNS, write_chapter_table, write_masks
+from endoshards.errors import told_of
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
 from endoshards.tar import END, header, padding
 
@@ -70,7 +72,8 @@ class ChapterWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._tar is not None:
-            self._tar.close()
+            with suppress(OSError):  # on a full disk closing fails as writing did
+                self._tar.close()
         self._temporary.unlink(missing_ok=True)
 
     @property
@@ -83,7 +86,8 @@ class ChapterWriter:
         assert self._tar is not None, "the chapter is finished"
         name = frame_id(picture.source_id, picture.moment.us)
         data = header(f"{name}.jpg", len(picture.jpeg)), picture.jpeg, bytes(padding(len(picture.jpeg)))
-        self._tar.writelines(data)
+        with told_of(self._files.frames_tar):
+            self._tar.writelines(data)
         for column, value in self._row(name, picture).items():
             self._columns[column].append(value)
         if picture.view_id not in self._masks:  # packed at once: stills have a view each, thousands a chapter
@@ -95,10 +99,11 @@ class ChapterWriter:
     def finish(self, fingerprint: str) -> int:
         """Put everything in its place, the marker last. Returns: number of frames."""
         assert self._tar is not None, "the chapter is finished"
-        self._tar.write(END)
-        self._tar.flush()
-        os.fsync(self._tar.fileno())
-        self._tar.close()
+        with told_of(self._files.frames_tar):
+            self._tar.write(END)
+            self._tar.flush()
+            os.fsync(self._tar.fileno())
+            self._tar.close()
         self._tar = None
         self._temporary.replace(self._files.frames_tar)
         sync_folder(self._files.frames_tar.parent)

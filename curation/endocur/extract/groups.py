@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endocur.extract.inputs import Found
-from endoshards.errors import BadInput, BadOption
+from endoshards.errors import BadInput, BadOption, in_words
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _rows(table: Path) -> dict[str, tuple[int, Said]]:
                 )
             rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
-        raise BadInput(f"--groups {table} cannot be read ({type(error).__name__}).") from None
+        raise BadInput(f"--groups {table} cannot be read ({in_words(error)}).") from None
     found: dict[str, tuple[int, Said]] = {}
     for line, row in rows:
         file_name, group = (row["file"] or "").strip(), (row["group"] or "").strip()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from endocur.extract.inputs import Found
 from endocur.identity import Key
 from endocur.private import SourceRow
+from endoshards.errors import in_words
 from endoshards.files import sha256_file
 
 
@@ -51,7 +52,7 @@ def identify(
             known_hash = row.sha256 if row is not None and row.stamp == stamp else ""
             sha256 = known_hash or sha256_file(item.path)
         except OSError as error:
-            reason = item.reason or f"cannot be read ({type(error).__name__})"
+            reason = item.reason or f"cannot be read ({in_words(error)})"
             return Identified(item, key.unread_id(item.path), "", reason)
         finally:
             progress(item.size)

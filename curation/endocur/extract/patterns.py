@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from endoshards.errors import BadInput
+from endoshards.errors import BadInput, in_words
 
 
 @dataclass
@@ -74,7 +74,7 @@ def _read(texts: Sequence[str], option: str) -> PatternList:
         try:
             lines = Path(text[1:]).read_text("utf-8", "surrogateescape").splitlines()
         except OSError as error:
-            raise BadInput(f"{option} {text}: the list cannot be read ({type(error).__name__}).") from None
+            raise BadInput(f"{option} {text}: the list cannot be read ({in_words(error)}).") from None
         for line_number, line in enumerate(lines, 1):
             if line.strip():
                 _add(patterns, line, f"line {line_number} of pattern {number}")

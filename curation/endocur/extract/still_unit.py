@@ -19,6 +19,7 @@ from endocur.extract.still_groups import StillOutline, border_outline, still_gro
 from endocur.extract.stills import Still, read_still
 from endocur.extract.text import TextDetector
 from endocur.extract.view import Layout, layout, member_layout
+from endoshards.errors import in_words
 
 
 @dataclass(frozen=True)
@@ -181,5 +182,5 @@ def _read(path: Path) -> Still:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"cannot be read ({type(error).__name__})") from None
+        raise Unreadable(f"cannot be read ({in_words(error)})") from None
     return read_still(data)

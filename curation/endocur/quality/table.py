@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from endocur.quality.scores import VERSION, Scores
 from endocur.store import write_table
-from endoshards.errors import BadInput
+from endoshards.errors import BadInput, in_words
 
 SCORE_COLUMNS = pa.schema(
     [("frame_id", pa.string())]
@@ -55,4 +55,4 @@ def version_of(path: Path) -> str:
 
 def _unreadable(path: Path, error: Exception) -> BadInput:
     corpus = shlex.quote(str(path.parents[1]))
-    return BadInput(f"{path} cannot be read ({type(error).__name__}); make it anew: endocur score --corpus {corpus}")
+    return BadInput(f"{path} cannot be read ({in_words(error)}); make it anew: endocur score --corpus {corpus}")
