@@ -15,12 +15,17 @@ from typing import Any
 import pytest
 import torch
 from drawn_shards import endomae, write_shards
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from endomae.commands import pretrain
 from endomae.configs import PretrainConfig
 from endomae.train import length, runs
+from endomae.train.plan import plan
 from endomae.train.runs import RunFolder, read_metrics
+from endomae.train.trainer import Rhythm
+from endomae.train.world import World
 from endoshards.errors import BadInput, BadOption, CheckFailed, EndoError
 from endoshards.files import Lock
 from endoshards.stream import Bad
@@ -159,6 +164,37 @@ def test_minutes_become_a_number_of_steps_that_is_kept(
     unbroken = config(steps=steps, runs=config().runs / "other")
     pretrain.run(unbroken)
     assert_same_run(run, only_run(unbroken))
+
+
+@given(left=st.floats(1, 3600), step_s=st.floats(0.01, 2), judge_s=st.floats(0, 3))
+def test_steps_with_their_held_out_passes_fill_the_time_that_is_left_and_no_more(
+    left: float, step_s: float, judge_s: float
+) -> None:
+    def cost(steps: int) -> float:
+        rhythm = Rhythm(steps=steps, log=10**9, checkpoint=10**9)
+        return steps * step_s + (1 + sum(rhythm.saves(step) for step in range(1, steps + 1))) * judge_s
+
+    steps = length.steps_in(left, step_s, judge_s)
+    assume(steps > 1)
+    assert cost(steps) <= left + 2 * judge_s
+    assert cost(steps) >= left - 3 * judge_s - 2 * step_s
+
+
+@pytest.mark.parametrize(("minutes", "timed_s", "kept_s"), [(0.2, 1.2, 1.2), (0.5, 3.0, 3.0), (5.0, 8.0, 8.0)])
+def test_a_short_budget_of_minutes_is_not_spent_on_measuring_and_finishing(
+    config: Make, monkeypatch: pytest.MonkeyPatch, minutes: float, timed_s: float, kept_s: float
+) -> None:
+    asked: list[float] = []
+
+    def measure(_plan: object, _world: object, seconds: float) -> tuple[float, float]:
+        asked.append(seconds)
+        return 0.1 / length.SLACK, 0.0
+
+    monkeypatch.setattr(length, "measure", measure)
+    the = plan(config(minutes=minutes), "cpu", 1)
+    steps = length.count_steps(the, World(0, 1, torch.device("cpu")), time.monotonic(), lambda _: None)
+    assert asked == pytest.approx([timed_s])
+    assert steps == pytest.approx((minutes * 60 - kept_s) * 10, abs=3)
 
 
 def test_epochs_become_steps_by_the_trained_samples(config: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from endomae.configs import PretrainConfig
 from endoshards.errors import BadInput, EndoError
@@ -14,6 +15,7 @@ def run(config: PretrainConfig) -> None:
     Raises: BadInput, BadOption before anything is trained; CheckFailed for a loss that is not finite;
         Stopped after SIGTERM; KeyboardInterrupt after ctrl-C; each with everything saved.
     """
+    begin = time.monotonic()  # a budget of minutes counts from here: the imports below take seconds
     from endomae.train import session
     from endomae.train.launch import launch, launched_by_others
     from endomae.train.outline import say_to_stderr, silent
@@ -36,7 +38,7 @@ def run(config: PretrainConfig) -> None:
             if config.dry_run:
                 session.dry_run(the, world, say)
                 return
-            trained = session.train(the, world, signals, say)
+            trained = session.train(the, world, signals, say, begin=begin)
         except (EndoError, KeyboardInterrupt) as error:
             if world.is_first:
                 raise

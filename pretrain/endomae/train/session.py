@@ -30,7 +30,7 @@ from endoshards.files import Lock, read_json, write_atomic, write_json
 from endoshards.settings import load, to_toml
 
 
-def train(the: Plan, world: World, signals: StopSignals, say: Say) -> bool:
+def train(the: Plan, world: World, signals: StopSignals, say: Say, *, begin: float) -> bool:
     """Begin, go on or find finished; at the end the run folder is whole.
 
     Args:
@@ -38,6 +38,7 @@ def train(the: Plan, world: World, signals: StopSignals, say: Say) -> bool:
         world: the processes.
         signals: noted since the command began.
         say: tells the user a line; silent in all processes but the first.
+        begin: `time.monotonic()` when the command began.
     Returns: True if there was something to train, False if the run was finished already.
     Raises: what `Trainer.train` does; BadInput if the run is of other data, or somebody else trains it.
     """
@@ -52,11 +53,11 @@ def train(the: Plan, world: World, signals: StopSignals, say: Say) -> bool:
         _require_same_data(the)
         if world.agree(the.run.state) == "finished":
             return False
-        return _train_locked(the, world, signals, say, last)
+        return _train_locked(the, world, signals, say, last, begin=begin)
 
 
-def _train_locked(the: Plan, world: World, signals: StopSignals, say: Say, last: Path | None) -> bool:
-    begin, run = time.monotonic(), the.run
+def _train_locked(the: Plan, world: World, signals: StopSignals, say: Say, last: Path | None, *, begin: float) -> bool:
+    run = the.run
     describe(the, world, say)
     if world.is_first:
         run.set_state("running")

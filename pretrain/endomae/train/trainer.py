@@ -211,16 +211,8 @@ class Trainer:
             row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
         curves.write(row)
         left = (self.learner.steps - self.at.step) * self.at.elapsed_s / self.at.step
-        progress.show(
-            Moment(
-                self.at.step,
-                means["loss"],
-                self._judged[1] if self._judged else None,
-                row["images_per_s"],
-                row["data_wait"],
-                left,
-            )
-        )
+        held = self._judged[1] if self._judged else None
+        progress.show(Moment(self.at.step, means["loss"], held, row["images_per_s"], row["data_wait"], left))
 
     def _judge(self, curves: Curves | None) -> None:
         """A held-out pass and new pictures by the first process; the others wait for what it says.
