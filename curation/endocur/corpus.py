@@ -187,6 +187,12 @@ def unit_markers(corpus: Corpus) -> list[UnitMarker]:
     return [read_marker(path) for path in sorted(paths)]
 
 
+def half_done(corpus: Corpus) -> list[str]:
+    """Videos that have finished chapters but no marker of their own: they do not exist until extract went on."""
+    names = {path.stem for path in corpus.units.glob("[!.]*.json")}
+    return sorted({_CHAPTER_MARKER.sub("", name) for name in names if _CHAPTER_MARKER.search(name)} - names)
+
+
 def read_marker(path: Path) -> UnitMarker:
     """One marker. Raises: BadInput if the file is damaged."""
     value = read_json(path)

@@ -345,6 +345,24 @@ def test_an_output_that_may_not_be_written_is_refused(fresh: Path) -> None:
     assert "no permission" in done.stderr
 
 
+def test_a_full_disk_is_refused_names_the_file_and_holds_no_half_written_one(fresh: Path) -> None:
+    (fresh / "small").mkdir()
+    work = 'mount -t tmpfs -o size=200k none small && { "$@"; code=$?; find small -name ".tmp-*"; exit $code; }'
+    mount = ["unshare", "-rm", "sh", "-c", work, "sh"]
+    try:
+        subprocess.run([*mount, "true"], cwd=fresh, check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("no small file system can be mounted here")
+    line = [sys.executable, "-m", "endocur", "extract", "videos", *QUICK, "--workers", "2", "--corpus", "small/corpus"]
+    done = subprocess.run(
+        [*mount, *line], cwd=fresh, env=environment(fresh), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert re.match(r"endocur: small/corpus/\S+: the disk is full; free some space", done.stderr.splitlines()[-1])
+    assert "MB are free; make room" in done.stderr
+    assert ".tmp-" not in done.stdout
+
+
 def test_failed_inputs_beyond_what_is_allowed_end_with_5_and_keep_what_was_extracted(fresh: Path) -> None:
     for number in range(2):
         (fresh / "videos" / f"bad{number}.mp4").write_bytes(b"no video at all" + bytes([number]) * 100)
@@ -465,7 +483,7 @@ def test_include_and_exclude_take_globs_folders_and_lists(fresh: Path) -> None:
     (fresh / "left_out.txt").write_text("videos/b.mp4\n\nstills\n")
     done = endocur(fresh, "extract", "videos", *QUICK, "--exclude", "@left_out.txt", "--exclude", "*.avi")
     assert "inputs ignored" in done.stdout
-    assert "warning: --exclude: 1 patterns matched no input (pattern 2)\n" in done.stdout
+    assert "warning: --exclude: no input for 1 pattern (pattern 2)\n" in done.stdout
     assert sorted(statuses(fresh).values()) == ["ignored", "ok", "ok"]
     left_out = json.loads((fresh / "corpus" / "units" / "ignored.json").read_text())["inputs"]
     assert {(row["status"], row["reason"]) for row in left_out} == {("ignored", "excluded")}
@@ -491,8 +509,8 @@ def test_groups_are_read_from_a_table_and_regrouping_changes_tables_but_no_store
     before = contents(study)
     (study / "groups.csv").write_text("file,group,site\na.mp4,p1,x\nvideos/b.mp4,p1,x\nc.mp4,p2,y\nd.mp4,p3,y\n")
     done = endocur(study, "extract", "videos", *QUICK, "--groups", "groups.csv")
-    assert "--groups: 1 rows match no input (lines 5)" in done.stdout
-    assert "--groups: 3 inputs are in no row and stand alone (inputs 4, 5, 6)" in done.stdout
+    assert "--groups: no input for 1 row (lines 5)" in done.stdout
+    assert "--groups: no row for 3 inputs, taken alone (inputs 4, 5, 6)" in done.stdout
     after = contents(study)
     changed = {name for name in after if after[name] != before[name]}
     assert changed

@@ -178,7 +178,7 @@ def test_a_list_file_holds_a_path_or_glob_a_line_and_unmatched_lines_are_counted
     listed.write_text(f"{videos / 'a.mp4'}\ndeep/er/b.mp4\n\nmiller_hans.mp4\n", encoding="utf-8")
     patterns = read_patterns((), (f"@{listed}",))
     assert [name for name, kind in kinds(videos, patterns).items() if kind == "ignored"] == ["a.mp4", "deep/er/b.mp4"]
-    assert patterns.warnings() == ["--exclude: 1 patterns matched no input (line 4 of pattern 1)"]
+    assert patterns.warnings() == ["--exclude: no input for 1 pattern (line 4 of pattern 1)"]
     with pytest.raises(BadInput, match="cannot be read"):
         read_patterns((), ("@/no/such/list",))
 
@@ -222,8 +222,8 @@ def test_groups_are_joined_by_the_end_of_the_path_and_keep_their_columns(videos:
     assert said["c.mp4"].group == "P2"
     assert said["b.mp4"].group is None
     assert groups.warnings == [
-        "--groups: 1 rows match no input (lines 4)",
-        "--groups: 1 inputs are in no row and stand alone (inputs 3)",
+        "--groups: no input for 1 row (lines 4)",
+        "--groups: no row for 1 input, taken alone (inputs 3)",
     ]
 
 

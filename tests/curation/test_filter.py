@@ -20,6 +20,7 @@ from endocur.configs import SCORE_NAMES, DedupConfig, FilterConfig
 from endocur.corpus import Corpus
 from endocur.select.filter import decide
 from endoshards.errors import BadInput, BadOption
+from endoshards.files import write_json
 
 SHARP = [look(canvas(seed)) for seed in range(3)]
 BLURRED = [cv2.GaussianBlur(frame, (0, 0), 4) for frame in SHARP]
@@ -128,6 +129,20 @@ def test_the_command_writes_decisions_and_an_account_that_adds_up(
     assert account["dropped"] == {"blank": 1, "quality": 3}
     assert account["extra"]["config"]["thresholds"] == {"quality": 0.4}
     assert account["fingerprint"] == tables.decided_with(corpus, "filter")
+
+
+def test_a_video_that_is_half_extracted_is_not_passed_over_in_silence(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(corpus)
+    assert "half extracted" not in capsys.readouterr().out
+    for name in ("0123456789abcdef.000", "0123456789abcdef.001"):
+        write_json(corpus.units / f"{name}.json", {"frames": 1, "fingerprint": "f"})
+    run(corpus)
+    assert (
+        "warning: 1 video half extracted and left out; finish with the line of extract, repeat"
+        in capsys.readouterr().out
+    )
 
 
 def test_deciding_the_same_again_gives_equal_bytes_and_leaves_later_stages_fresh(corpus: Corpus) -> None:

@@ -266,7 +266,8 @@ def test_a_full_disk_is_refused_in_one_sentence_and_the_same_line_goes_on(study:
     )
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1] == (
-        "endocur: the disk is full; free some space and run the same command again, nothing finished is lost."
+        "endocur: small/shards/shard-000001.tar: the disk is full; "
+        "free some space and run the same command again, nothing finished is lost."
     )
     endocur(study, *words, "--out", "small/shards")
     assert verify(study / "small/shards") == []

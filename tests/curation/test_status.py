@@ -263,7 +263,7 @@ def test_who_holds_the_corpus_is_said_while_he_lives(corpus: Corpus) -> None:
 def test_the_text_names_counts_reasons_and_the_next_line(corpus: Corpus) -> None:
     walk(corpus)
     text = lines(standing(corpus))
-    assert "corpus: 40 frames of 1 units; inputs: 1 ok\n" in text
+    assert "corpus: 40 frames of 1 unit; inputs: 1 ok\n" in text
     assert "filter   done        kept 30 of 40 (dropped: some reason 10)" in text
     assert text.endswith("next: endomae pretrain --shards shards/\n")
 

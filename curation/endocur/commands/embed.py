@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from endocur.account import Account
+from endocur.account import Account, counted
 from endocur.configs import EmbedConfig, worker_count
 from endocur.corpus import corpus_lock, open_corpus, unit_markers
 from endocur.select.embeddings import embed_corpus
@@ -26,7 +26,7 @@ def run(config: EmbedConfig) -> None:
 
         encoder = load(config.encoder, config.device)
         size = 2 * encoder.contract.vector_dim * total / 1e6
-        sys.stderr.write(f"embed: {total:,} frames by {encoder.name}, {size:,.0f} MB when all are done\n")
+        sys.stderr.write(f"embed: {counted(total, 'frame')} by {encoder.name}, {size:,.0f} MB when all are done\n")
         with account.bar(total) as bar:
             written = embed_corpus(
                 corpus, encoder, batch=config.batch, threads=worker_count(None), progress=bar.advance

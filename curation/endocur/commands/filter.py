@@ -7,9 +7,9 @@ import shlex
 import pyarrow.compute as pc
 
 from endocur import tables
-from endocur.account import Account
+from endocur.account import Account, counted
 from endocur.configs import SCORE_NAMES, FilterConfig
-from endocur.corpus import corpus_lock, open_corpus
+from endocur.corpus import corpus_lock, half_done, open_corpus
 from endocur.ground import GROUND, ground
 from endocur.select.filter import VERSION, decide
 from endocur.select.wording import lower_filter, no_frames, with_corpus
@@ -39,6 +39,10 @@ def run(config: FilterConfig) -> None:
         for pair in pc.value_counts(dropped["reason"].combine_chunks()):
             account.drop(pair["values"].as_py(), pair["counts"].as_py())
         account.seen, account.kept = len(decisions), len(decisions) - len(dropped)
+        if begun := half_done(corpus):
+            account.warnings.append(
+                f"{counted(len(begun), 'video')} half extracted and left out; finish with the line of extract, repeat"
+            )
         if not account.kept:
             account.warnings.append(f"no frame is left; lower the thresholds, for example: {lower_filter(corpus)}")
         account.finish(

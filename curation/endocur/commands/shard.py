@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from endocur import publish, tables
-from endocur.account import Account, read_accounts
+from endocur.account import Account, counted, read_accounts
 from endocur.configs import ShardConfig, worker_count
 from endocur.corpus import Corpus, corpus_lock, open_corpus, read_settings, unit_markers
 from endocur.ground import GROUND, ground
@@ -38,7 +38,7 @@ def run(config: ShardConfig) -> None:
         replace = may_replace(config.out, mine)
         units = {marker.name: marker.fingerprint for marker in unit_markers(corpus) if marker.frames}
         size = None if config.native_size else config.size
-        sys.stderr.write(f"shard: {len(rows):,} pictures, about {expected_bytes(rows, size) / 1e6:,.1f} MB\n")
+        sys.stderr.write(f"shard: {counted(len(rows), 'picture')}, about {expected_bytes(rows, size) / 1e6:,.1f} MB\n")
         with FrameReader(corpus) as reader, account.bar(len(rows)) as bar:
             load = Loader(corpus, reader, rows, size, config.jpeg_quality)
             index = write_set(

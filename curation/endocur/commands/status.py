@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from endocur.account import counted
 from endocur.configs import StatusConfig
 from endocur.corpus import open_corpus
 from endocur.report.standing import StageStanding, Standing, standing
@@ -23,7 +24,7 @@ def run(config: StatusConfig) -> None:
 def lines(found: Standing) -> str:
     """The standing as text."""
     inputs = ", ".join(f"{count:,} {status}" for status, count in found.inputs.items()) or "none yet"
-    out = [f"{found.corpus}: {found.frames:,} frames of {found.units:,} units; inputs: {inputs}"]
+    out = [f"{found.corpus}: {counted(found.frames, 'frame')} of {counted(found.units, 'unit')}; inputs: {inputs}"]
     if found.in_use:
         out.append(f"in use by {found.in_use}")
     wide = max(len(stage.name) for stage in found.stages)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from endocur.account import counted
 from endocur.extract.inputs import Found
 from endoshards.errors import BadInput, BadOption, in_words
 
@@ -92,12 +93,12 @@ def _join(rows: dict[str, tuple[int, Said]], inputs: Sequence[Found]) -> Groups:
                 break
     warnings = []
     if alone := [line for line, _ in rows.values() if line not in matched]:
-        warnings.append(f"--groups: {len(alone)} rows match no input (lines {_some(alone)})")
+        warnings.append(f"--groups: no input for {counted(len(alone), 'row')} (lines {_some(alone)})")
     if bare := [item.position for item in inputs if item.position not in said]:
-        warnings.append(f"--groups: {len(bare)} inputs are in no row and stand alone (inputs {_some(bare)})")
+        warnings.append(f"--groups: no row for {counted(len(bare), 'input')}, taken alone (inputs {_some(bare)})")
     if many := [line for line, count in matched.items() if count > 1]:
         warnings.append(
-            f"--groups: {len(many)} rows match several files; write more of their paths (lines {_some(many)})"
+            f"--groups: several files for {counted(len(many), 'row')}; write more of the paths (lines {_some(many)})"
         )
     return Groups(said, warnings)
 
@@ -109,7 +110,7 @@ def _by_pattern(pattern: re.Pattern[str], inputs: Sequence[Found]) -> Groups:
         if match and match[1]:
             said[item.position] = Said(match[1])
     bare = [item.position for item in inputs if item.position not in said]
-    warning = f"--group-pattern: {len(bare)} inputs do not match and stand alone (inputs {_some(bare)})"
+    warning = f"--group-pattern: no match in {counted(len(bare), 'input')}, taken alone (inputs {_some(bare)})"
     return Groups(said, [warning] if bare else [])
 
 

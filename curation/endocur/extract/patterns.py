@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from endocur.account import counted
 from endoshards.errors import BadInput, in_words
 
 
@@ -56,7 +57,7 @@ class Patterns:
         for option, patterns in (("--include", self.include), ("--exclude", self.exclude)):
             if unused := patterns.unused:
                 shown = ", ".join(unused[:5]) + (", …" if len(unused) > 5 else "")
-                lines.append(f"{option}: {len(unused)} patterns matched no input ({shown})")
+                lines.append(f"{option}: no input for {counted(len(unused), 'pattern')} ({shown})")
         return lines
 
 

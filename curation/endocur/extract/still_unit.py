@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endocur.account import counted
 from endocur.configs import ExtractConfig
 from endocur.corpus import Corpus, InputRow, UnitMarker, write_marker
 from endocur.engine import beat
@@ -168,7 +169,7 @@ def _marker(task: StillsTask, frames: int, failed: dict[int, str], notes: dict[i
     return UnitMarker(
         name=task.unit,
         status=status,
-        reason=f"{len(failed)} of {len(task.items)} stills failed" if failed else "",
+        reason=f"{len(failed)} of {counted(len(task.items), 'still')} failed" if failed else "",
         kind="stills",
         chapters=1 if frames else 0,
         frames=frames,

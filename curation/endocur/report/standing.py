@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from endocur.account import DECIDING, read_accounts
+from endocur.account import DECIDING, counted, read_accounts
 from endocur.configs import ShardConfig
-from endocur.corpus import Corpus, UnitMarker, read_settings, unit_markers
+from endocur.corpus import Corpus, UnitMarker, half_done, read_settings, unit_markers
 from endocur.ground import GROUND, changed, ground_of, inputs_by_status
 from endocur.select.wording import lower_filter, with_corpus
 from endoshards.files import process_start
@@ -23,8 +22,6 @@ ROAD = ("extract", "filter", "dedup", "shard")
 """What `status` always names; other stages only where they ran."""
 
 OTHERS = ("score", "embed", "report")
-
-_CHAPTER = re.compile(r"(.+)\.\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -84,16 +81,13 @@ def standing(corpus: Corpus) -> Standing:
 
 
 def _extract(corpus: Corpus, markers: Sequence[UnitMarker], accounts: Mapping[str, Mapping[str, Any]]) -> StageStanding:
-    begun = {match[1] for path in corpus.units.glob("[!.]*.json") if (match := _CHAPTER.fullmatch(path.stem))}
-    open_units = len(begun - {marker.name for marker in markers})
+    open_units = len(half_done(corpus))
     said = accounts.get("extract")
     if not (open_units or said is None):
         return _told("extract", "done", said)
-    if not markers and not begun:
+    if not markers and not open_units:
         return StageStanding("extract", "not run")
-    why = (
-        f"{open_units} video{'s' if open_units != 1 else ''} half done" if open_units else "it did not come to its end"
-    )
+    why = f"{counted(open_units, 'video')} half done" if open_units else "it did not come to its end"
     return StageStanding("extract", "unfinished", why=why)
 
 
