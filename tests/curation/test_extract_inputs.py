@@ -122,13 +122,14 @@ def test_what_lies_inside_a_corpus_is_no_recording(videos: Path) -> None:
     sheet = videos / "corpus" / "reports" / "sheets" / "x.jpg"
     sheet.parent.mkdir(parents=True)
     sheet.write_bytes(b"\xff\xd8\xff")
+    (videos / "loop").symlink_to("loop")
     own = [videos / "corpus"]
-    for inside in (sheet, sheet.parent, videos / "corpus" / "reports"):
-        with pytest.raises(BadInput, match="argument 1 lies inside a corpus"):
+    for inside in (sheet, sheet.parent, videos / "corpus"):
+        with pytest.raises(BadInput, match="argument 1 is a corpus or lies inside one"):
             find_inputs([inside], patterns=NOTHING, own=own)
     for said in (own, []):
         every = find_inputs([videos / "**/*"], patterns=NOTHING, own=said)
-        assert sorted(item.path.name for item in every) == ["a.mp4", "b.mp4", "c.mp4"], said
+        assert sorted(item.path.name for item in every) == ["a.mp4", "b.mp4", "c.mp4", "loop"], said
         (videos / "corpus" / "corpus.toml").write_text("format = 1")  # of another corpus
 
 

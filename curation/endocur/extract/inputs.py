@@ -76,7 +76,7 @@ def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[
         arguments: folders (walked to their ends, links followed once), files, or globs.
         patterns: what is included and excluded; the rest is listed as ignored.
         own: folders of ours (the corpus) that are never walked.
-    Raises: BadInput for an argument that is not there, is an archive, or lies inside a corpus.
+    Raises: BadInput for an argument that is not there, is an archive, is a corpus or lies inside one.
     """
     found: list[Found] = []
     seen: set[tuple[int, int]] = set()
@@ -88,8 +88,8 @@ def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[
                 if root != typed:
                     continue  # one of a glob's many
                 raise BadInput(
-                    f"argument {argument + 1} lies inside a corpus, which is made from recordings and never read as "
-                    "one; keep the recordings outside it."
+                    f"argument {argument + 1} is a corpus or lies inside one, which is made from recordings and holds none; "
+                    "keep the recordings outside it."
                 )
             for path in _walk(root, seen, skip):
                 position = len(found) + 1
@@ -175,21 +175,24 @@ def _expand(argument: int, typed: Path) -> list[Path]:
 
 
 class _InCorpus:
-    """Whether a path lies below a folder of ours; asked for each hit of a glob, so answers are kept by folder."""
+    """Whether a path is or lies below a folder of ours; asked for each hit of a glob, so answers are kept by folder."""
 
     def __init__(self, own: Sequence[Path]) -> None:
         self._own = {path.resolve() for path in own}
         self._known: dict[Path, bool] = {}
 
     def holds(self, path: Path) -> bool:
-        """True if a folder above `path` is one of `own` or any corpus."""
-        return self._below(path.resolve().parent)
+        """True if `path` or a folder above it is one of `own` or any corpus."""
+        place = Path(os.path.realpath(path))  # that of pathlib does not bear a link to itself
+        return self._is(place) or self._below(place.parent)
 
     def _below(self, folder: Path) -> bool:
         if folder not in self._known:
-            ours = folder in self._own or (folder / "corpus.toml").is_file()
-            self._known[folder] = ours or (folder != folder.parent and self._below(folder.parent))
+            self._known[folder] = self._is(folder) or (folder != folder.parent and self._below(folder.parent))
         return self._known[folder]
+
+    def _is(self, place: Path) -> bool:
+        return place in self._own or _identity(place / "corpus.toml") is not None
 
 
 def _walk(root: Path, seen: set[tuple[int, int]], skip: set[tuple[int, int] | None]) -> Iterator[Path]:
