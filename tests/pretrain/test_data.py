@@ -18,7 +18,7 @@ from endomae.train.held_out import TrainingPart, group_column, split_by_group
 from endomae.train.images import WHOLE, Box, Crops, choose_box, decode_image, fixed_views, keyed_draws, layout, put
 from endoshards.errors import BadInput
 from endoshards.index import Sample, open_set
-from endoshards.stream import Stream
+from endoshards.stream import Bad, Stream
 
 
 def jpeg(image: np.ndarray) -> bytes:
@@ -192,7 +192,9 @@ def test_the_stream_of_a_part_gives_every_trained_sample_once_an_epoch_and_no_ot
 
 def test_fixed_views_are_whole_frames_with_numbers_from_their_keys(shards: Path) -> None:
     whole = open_set(shards)
-    views = fixed_views(whole, np.array([3, 0]), 32, 5)
+    bad: list[Bad] = []
+    views = fixed_views(whole, np.array([3, 0]), 32, 5, bad)
+    assert not bad
     keys = whole.samples()["key"].to_pylist()
     assert views["image"].shape == (2, 32, 32, 3)
     assert set(np.unique(views["tissue"])) <= {0, 1}

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from endomae.commands import pretrain
 from endomae.configs import PretrainConfig
 from endomae.train import length, runs
+from endomae.train.feed import open_data
 from endomae.train.plan import plan
 from endomae.train.runs import RunFolder, read_metrics
 from endomae.train.trainer import Rhythm
@@ -412,19 +413,46 @@ def test_unreadable_samples_are_named_in_the_run_in_the_log_and_counted_at_the_e
     assert all(set(line) == {"key", "shard", "position", "reason"} for line in found)
     assert {line["shard"] for line in found} == {"shard-000000.tar"}
     assert [line["position"] for line in found] == sorted(line["position"] for line in found)
-    assert all(0 <= line["position"] < 12 * 8 for line in found)
+    replaced = [line for line in found if line["position"] >= 0]
+    assert all(line["position"] < 12 * 8 for line in replaced)
+    assert len({line["key"] for line in replaced}) < len(replaced), "an epoch later the same samples come again"
     keys = {line["key"] for line in found}
-    assert len(keys) < len(found), "an epoch later the same samples come again"
     for key in keys:
         assert said.err.count(f"warning: {key} in shard-000000.tar cannot be read") == 1
-    assert read_metrics(run.metrics)[-2]["bad_samples"] == len(found)
-    assert f"{len(keys)} unreadable samples were replaced: {run.bad_samples}" in said.out.splitlines()
+    assert read_metrics(run.metrics)[-2]["bad_samples"] == len(replaced)
+    assert f"{len(keys)} samples could not be read: {run.bad_samples}" in said.out.splitlines()
+
+
+def test_unreadable_held_out_frames_are_named_once_too(
+    config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = write_shards(tmp_path / "damaged")
+    data = open_data(shards, 0.05)
+    place = data.whole.samples()["key"].to_pylist()
+    for row in data.split.held_out[:1]:
+        shard = next(i for i, info in enumerate(data.whole.shards) if place[row] in data.whole.keys(i))
+        table, tar = data.whole.members(shard), shards / data.whole.shards[shard].name
+        content = bytearray(tar.read_bytes())
+        content[int(table.offsets[table.keys.index(place[row]), 0]) + 50] ^= 0xFF
+        tar.write_bytes(content)
+    key = place[data.split.held_out[0]]
+    asked = config(shards=shards, steps=20, checkpoint_every=10)
+    pretrain.run(asked)
+    said, run = capsys.readouterr(), only_run(asked)
+    assert [(line["key"], line["position"]) for line in bad_lines(run)] == [(key, -1)]
+    assert said.err.count(f"warning: {key} in ") == 1
+    assert "cannot be read, it is left out of the held-out frames" in said.err
+    assert f"1 sample could not be read: {run.bad_samples}" in said.out.splitlines()
+    run.set_state("stopped")
+    pretrain.run(asked)
+    assert len(bad_lines(run)) == 1
+    assert read_metrics(run.metrics)[-2]["bad_samples"] == 0
 
 
 def test_warnings_of_unreadable_samples_are_capped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from endomae.train.bad_samples import SHOWN, BadSamples
 
-    log = BadSamples(tmp_path / "bad_samples.jsonl", 0)
+    log = BadSamples(tmp_path / "bad_samples.jsonl", 0, ())
     log.add([Bad(number, f"s{number}", "shard-000000.tar", "damaged") for number in range(SHOWN + 5)])
     said = capsys.readouterr().err
     assert said.count("cannot be read, another") == SHOWN

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from endomae.train.images import HELD_OUT
 from endomae.train.outline import say_to_stderr
 from endomae.train.runs import read_metrics
 from endoshards.files import write_atomic
@@ -18,22 +20,27 @@ SHOWN = 10
 
 
 class BadSamples:
-    """The file, one line a replaced position in their order; made with the first line, so none is a good sign."""
+    """The file, one line a replaced position in their order; made with the first line, so none is a good sign.
 
-    def __init__(self, path: Path, samples_seen: int) -> None:
+    Held-out frames have the position `HELD_OUT`, stand first, and are told anew each time a run goes on.
+    """
+
+    def __init__(self, path: Path, samples_seen: int, held_out: Sequence[Bad]) -> None:
         """Go on where a checkpoint stood: lines of later positions and a torn last one go, for they come again.
 
         Args:
             path: of `bad_samples.jsonl`.
             samples_seen: endless position of the first sample that is trained on now.
+            held_out: unreadable held-out frames, known before the first step; the first lines.
         """
-        self.path, self.count = path, 0
-        """Lines in the file: positions that got another sample."""
-        self._keys: set[str] = set()
-        if path.is_file():
-            kept = [row for row in read_metrics(path) if row["position"] < samples_seen]
-            self.count, self._keys = len(kept), {row["key"] for row in kept}
-            write_atomic(path, "".join(json.dumps(row) + "\n" for row in kept))
+        self.path = path
+        kept = [row for row in read_metrics(path) if 0 <= row["position"] < samples_seen]
+        self.count = len(kept)
+        """Positions that got another sample."""
+        self._keys = {row["key"] for row in kept}
+        if held_out or path.is_file():
+            write_atomic(path, _lines([*map(asdict, held_out), *kept]))
+        self._warn(held_out)
 
     @property
     def keys(self) -> int:
@@ -41,24 +48,29 @@ class BadSamples:
         return len(self._keys)
 
     def add(self, bad: Sequence[Bad]) -> None:
-        """Append, and warn of samples that were not known before."""
+        """Append replaced positions, and warn of samples that were not known before."""
         if not bad:
             return
-        for one in sorted(bad, key=lambda one: one.position):
-            if one.key not in self._keys:
-                self._keys.add(one.key)
-                self._warn(one)
-        lines = "".join(json.dumps(asdict(one)) + "\n" for one in sorted(bad, key=lambda one: one.position))
+        ordered = sorted(bad, key=lambda one: one.position)
         with self.path.open("ab") as handle:
-            handle.write(lines.encode())
+            handle.write(_lines(map(asdict, ordered)).encode())
             handle.flush()
             os.fsync(handle.fileno())
         self.count += len(bad)
+        self._warn(ordered)
 
-    def _warn(self, one: Bad) -> None:
-        if self.keys <= SHOWN:
-            say_to_stderr(
-                f"warning: {one.key} in {one.shard} cannot be read, another one takes its place: {one.reason}"
-            )
-        elif self.keys == SHOWN + 1:
-            say_to_stderr(f"warning: more samples cannot be read; all of them: {self.path}")
+    def _warn(self, bad: Sequence[Bad]) -> None:
+        for one in bad:
+            if one.key in self._keys:
+                continue
+            self._keys.add(one.key)
+            if self.keys <= SHOWN:
+                held = one.position == HELD_OUT
+                fate = "it is left out of the held-out frames" if held else "another one takes its place"
+                say_to_stderr(f"warning: {one.key} in {one.shard} cannot be read, {fate}: {one.reason}")
+            elif self.keys == SHOWN + 1:
+                say_to_stderr(f"warning: more samples cannot be read; all of them: {self.path}")
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)

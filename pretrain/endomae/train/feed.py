@@ -86,17 +86,20 @@ class Views:
     """As of `images.layout`, [n, ...]; empty where nothing is held out."""
     shown: dict[str, NDArray[Any]]
     """Of the frames whose pictures are drawn: held-out ones where there are any."""
+    bad: tuple[Bad, ...] = ()
+    """Held-out frames that could not be read."""
 
 
 def fixed(data: Data, recipe: Recipe, method: Method) -> Views:
     """The held-out frames, and those that are shown: held out too where there are any."""
     held = _spread(data.split.held_out, HELD_OUT_MOST)
-    arrays = fixed_views(data.whole, held, recipe.size, method.draws)
+    bad: list[Bad] = []
+    arrays = fixed_views(data.whole, held, recipe.size, method.draws, bad)
     if len(held):
         chosen = _spread(np.arange(len(arrays["image"])), SHOWN)
-        return Views(arrays, {name: array[chosen] for name, array in arrays.items()})
-    shown = fixed_views(data.whole, _spread(data.split.trained, SHOWN), recipe.size, method.draws)
-    return Views({}, shown)
+        return Views(arrays, {name: array[chosen] for name, array in arrays.items()}, tuple(bad))
+    # Those that are shown here are trained on: an unreadable one is told when it comes.
+    return Views({}, fixed_views(data.whole, _spread(data.split.trained, SHOWN), recipe.size, method.draws, bad))
 
 
 class Feed:

@@ -17,6 +17,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from endoshards.index import BadSample, Sample, ShardSet
+from endoshards.stream import Bad
 
 IMAGE, MASK = "jpg", "mask.png"
 ASPECT = (3 / 4, 4 / 3)
@@ -24,6 +25,8 @@ ASPECT = (3 / 4, 4 / 3)
 TRIES = 10
 TISSUE_SHARE = 0.5
 """A crop with less tissue than this is drawn again."""
+HELD_OUT = -1
+"""Position of an unreadable held-out frame: it is none of the order's."""
 
 cv2.setNumThreads(0)  # the stream has threads of its own
 
@@ -91,7 +94,9 @@ def layout(size: int, draws: int, has_masks: bool) -> dict[str, tuple[tuple[int,
     return rows
 
 
-def fixed_views(shards: ShardSet, rows: NDArray[np.int64], size: int, draws: int) -> dict[str, NDArray[Any]]:
+def fixed_views(
+    shards: ShardSet, rows: NDArray[np.int64], size: int, draws: int, bad: list[Bad]
+) -> dict[str, NDArray[Any]]:
     """Whole frames, squashed to a square as encoders see them, with numbers drawn from their keys.
 
     Args:
@@ -99,6 +104,7 @@ def fixed_views(shards: ShardSet, rows: NDArray[np.int64], size: int, draws: int
         rows: of its sample table.
         size: side in pixels.
         draws: random numbers a sample.
+        bad: is told of samples that cannot be read.
     Returns: arrays [n, ...] as of `layout`; samples that cannot be read are left out.
     """
     has_masks = MASK in shards.extensions
@@ -111,12 +117,14 @@ def fixed_views(shards: ShardSet, rows: NDArray[np.int64], size: int, draws: int
     done = 0
     for row in rows:
         shard = int(np.searchsorted(starts, row, side="right"))
+        index = int(row - (starts[shard] - shards.shards[shard].samples))
         try:
-            sample = shards.read(shard, int(row - (starts[shard] - shards.shards[shard].samples)), kinds)
+            sample = shards.read(shard, index, kinds)
             put(decode_image(sample, WHOLE, size), WHOLE, False, out["image"][done])
             if has_masks:
                 put(decode_mask(sample, image_size(sample)), WHOLE, False, out["tissue"][done])
-        except (ValueError, BadSample):
+        except (ValueError, BadSample) as error:
+            bad.append(Bad(HELD_OUT, shards.keys(shard)[index], shards.shards[shard].name, str(error)))
             continue
         out["draws"][done] = keyed_draws(sample.key, draws)
         done += 1

@@ -52,8 +52,7 @@ def unreadable(run: RunFolder) -> str:
     keys = {row["key"] for row in read_metrics(run.bad_samples)}
     if not keys:
         return ""
-    what = "unreadable sample was" if len(keys) == 1 else "unreadable samples were"
-    return f"{len(keys)} {what} replaced: {run.bad_samples}"
+    return f"{len(keys)} sample{'' if len(keys) == 1 else 's'} could not be read: {run.bad_samples}"
 
 
 def _loss(facts: Mapping[str, Any], rows: Rows) -> str:

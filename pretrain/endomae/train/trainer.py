@@ -113,7 +113,7 @@ class Trainer:
         self._judged: tuple[int, float] | None = None
         """Step and loss of the last held-out pass."""
         self._marked = (time.monotonic(), 0.0, at.step)
-        self._bad = BadSamples(run.bad_samples, at.samples_seen) if self.world.is_first else None
+        self._bad = BadSamples(run.bad_samples, at.samples_seen, views.bad) if self.world.is_first else None
         self._patience = CUDA_PATIENCE if self.world.device.type == "cuda" else 1
 
     def train(self, curves: Curves | None) -> None:
