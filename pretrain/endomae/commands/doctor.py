@@ -59,13 +59,12 @@ def plain_timm() -> str:
     if done.returncode == 0:
         return "works"
     why = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    here = _version("torchvision")
-    wanted = f"torchvision=={here.partition('+')[0]}" if here else "torchvision"
+    here = (_version("torchvision") or "").partition("+")[0]
     build = f"cu{torch.version.cuda.replace('.', '')}" if torch.version.cuda else "cpu"
     return (
         f"fails ({why}): endomae's own commands work all the same, your own scripts need the torchvision built for "
-        f"this torch: pip install --force-reinstall --no-deps {wanted} "
-        f"--index-url https://download.pytorch.org/whl/{build}"
+        f"this torch: pip install --force-reinstall --no-deps torchvision{f'=={here}+{build}' if here else ''}, "
+        f"from the index that pytorch.org names for {build}"
     )
 
 

@@ -41,7 +41,7 @@ An encoder trained by endomae (`{method}`, {steps} steps). Load it by
 pixels, in [0, 1], minus mean {mean}, divided by std {std}. `endomae.json` says where the weights come from.
 
 If `import timm` itself fails (`operator torchvision::nms does not exist`), torchvision is of another build than torch:
-`endomae doctor` prints the line that installs the matching one.
+`endomae doctor` says how to install the matching one.
 """
 
 
