@@ -88,7 +88,7 @@ def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[
                 if root != typed:
                     continue  # one of a glob's many
                 raise BadInput(
-                    f"argument {argument + 1} is a corpus or lies inside one, which is made from recordings and holds none; "
+                    f"argument {argument + 1} is a corpus or lies inside one, which holds no recordings; "
                     "keep the recordings outside it."
                 )
             for path in _walk(root, seen, skip):
