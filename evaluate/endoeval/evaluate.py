@@ -50,7 +50,7 @@ def run_eval(request: Request, progress: Progress = _silent) -> Results:
 
     Raises: BadInput for what a user can mend, among it a checkpoint of another model and CUDA where there is none.
     """
-    refuse_source_tree(request.out, f"endomae eval --out results/{request.out.name or 'eval'}")
+    refuse_source_tree(request.out, "endomae eval --out study/results, a folder outside the source code")
     _refuse_foreign(request.out)
     device = resolve_device(request.device)
     tasks = _tasks(request, progress)

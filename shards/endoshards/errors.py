@@ -59,6 +59,8 @@ class Stopped(EndoError):
     exit_code = 75
 
 
+SHOWN = 160
+"""Letters of a bug's own words on the terminal; the traceback has all."""
 INTERRUPTED = 130
 """Exit code of ctrl-C."""
 MENDABLE_OS_ERRORS = {
@@ -183,7 +185,8 @@ def _bug(program: str, error: BaseException, words: bool) -> None:
         kept.write_text(text, encoding="utf-8")
     except OSError:
         _say(text)
-    said = f"{type(error).__name__}: {error}" if words else type(error).__name__
+    first = str(error).partition("\n")[0]
+    said = f"{type(error).__name__}: {first[:SHOWN]}" if words and first else type(error).__name__
     _say(f"{program}: a bug of ours ({said}); the traceback is in {kept}.")
     sys.exit(1)
 

@@ -372,7 +372,7 @@ class TestRefused:
     def test_the_source_tree(self, request_, fakes):
         request_.out.joinpath("endoeval").mkdir(parents=True)
         request_.out.joinpath("endoeval", "__init__.py").touch()
-        with pytest.raises(BadInput, match="type instead: endomae eval --out results/x"):
+        with pytest.raises(BadInput, match="type instead: endomae eval --out study/results"):
             run_eval(replace(request_, encoders=("fake:colour",)))
 
 

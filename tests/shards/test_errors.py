@@ -120,6 +120,17 @@ def test_a_bug_ends_with_1_one_line_and_a_kept_traceback(tmp_path, capsys) -> No
     assert "in call\n" in kept.read_text()
 
 
+def test_a_bug_with_much_to_say_takes_one_line(tmp_path, capsys) -> None:
+    def call() -> None:
+        raise RuntimeError("size mismatch " * 400 + "\nfor every tensor")
+
+    with pytest.raises(SystemExit):
+        run_command("endomae", call)
+    said = capsys.readouterr().err
+    assert len(said) < 400 and said.count("\n") == 1
+    Path(said.split("the traceback is in ")[1].strip().removesuffix(".")).unlink()
+
+
 def test_where_words_may_be_names_a_bug_keeps_types_and_places_only(tmp_path, capsys) -> None:
     with pytest.raises(SystemExit) as end:
         run_command("endocur", buggy(tmp_path), words=False)
