@@ -17,13 +17,14 @@ def rows_of(listed: Sequence[Listed], boxes: Sequence[Sequence[float]] | None = 
     split, names, labels, groups, times = zip(*listed, strict=True)
     classes = tuple(sorted({label for label in labels if label is not None}))
     owners = sorted({group for group in groups if group is not None})
+    at = {group: number for number, group in enumerate(owners)}
     time = np.array(times, dtype=np.float64)
     return Rows(
         names=names,
         splits=np.array([SPLITS.index(word) for word in split], dtype=np.int8),
         labels=np.array([classes.index(x) if x is not None else -1 for x in labels]) if classes else None,
         classes=classes,
-        groups=np.array([owners.index(x) for x in groups]) if owners else None,
+        groups=np.array([at[x] for x in groups]) if owners else None,
         group_names=owners,
         rule=GroupRule("by hand", "A test says so.", len(owners), tuple(owners[:5]), "", "") if owners else None,
         start=time if np.isfinite(time).any() else None,
