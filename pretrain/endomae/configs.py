@@ -130,6 +130,7 @@ class EvalConfig:
     protocols: tuple[str, ...] = option(PROTOCOLS, "knn, logistic, segmentation; repeatable.", flag="--protocol")
     group_pattern: str | None = option(None, "Regular expression on a file's path; its first group is the patient.")
     folds: int = option(5, "Folds by group where a set has no split of its own.")
+    as_published: bool = option(False, "Keep a set's own split though groups stand on both sides, marked.")
     seed: int = option(0, "Seed of folds and heads.")
     random_seeds: int = option(1, "Random-weight rows beside each encoder.")
     out: Path | None = option(None, "Result folder; results/<name> if not given.", how=True)

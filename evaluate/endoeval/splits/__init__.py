@@ -11,6 +11,7 @@ from endoeval.splits.folds import (
     inner_folds,
     official,
     refuse_shared_groups,
+    shared_groups,
 )
 from endoeval.splits.rows import SPLITS, GroupRule, Rows
 
@@ -28,4 +29,5 @@ __all__ = [
     "inner_folds",
     "official",
     "refuse_shared_groups",
+    "shared_groups",
 ]
