@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, SupportsInt
 
 Kind = Literal["fault", "note"]
 """A fault makes a score on the list mean less than it says; a note is what a reader should know."""
@@ -24,3 +24,8 @@ class Finding:
     """One sentence in plain words, numbers inside."""
     examples: tuple[str, ...]
     """Up to five, by name."""
+
+
+def several(count: SupportsInt, one: str, many: str) -> str:
+    """`1 row lies`, `1,200 rows lie`."""
+    return f"{int(count):,} {one if int(count) == 1 else many}"
