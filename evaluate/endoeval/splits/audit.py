@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,55 +108,74 @@ def audit(
     grouping = _grouping(table, names, (codes, words), groups, group_pattern)
     rows = _rows(table, names, codes, words, grouping)
     if data_root is not None:
-        rows = replace(rows, digests=byte_digests(table.listed, table.names, data_root))
-    if table.folds is not None:
-        return _folds(rows, table, classes, data_root, published)
-    return _audited(rows, table, classes, data_root, published)
+        rows = replace(rows, digests=byte_digests(table.listed(), table.names, data_root))
+
+    def of(rows: Rows) -> Audit:
+        from endoeval.splits.power import expected  # scipy.stats takes a second to load; folds alone don't need it
+
+        findings = find(rows, names, same_bytes=table.same_bytes, classes=classes)
+        if data_root is not None:
+            findings += copy_findings(rows, table.listed(), data_root)
+            findings.sort(key=lambda finding: finding.kind != "fault")
+        nulls, box, power = null_rows(rows), box_null(rows), expected(rows)
+        return Audit(rows, table.understood, rows.rule, tuple(findings), nulls, box, power, published)
+
+    return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
 
 
-def _audited(rows: Rows, table: Table, classes: int | None, data_root: Path | None, published: float | None) -> Audit:
-    from endoeval.splits.power import expected  # scipy.stats takes a second to load; folds alone don't need it
-
-    findings = find(rows, same_bytes=table.same_bytes, classes=classes)
-    if data_root is not None:
-        findings += copy_findings(rows, table.listed, data_root)
-        findings.sort(key=lambda finding: finding.kind != "fault")
-    return Audit(
-        rows, table.understood, rows.rule, tuple(findings), null_rows(rows), box_null(rows), expected(rows), published
-    )
-
-
-def _folds(rows: Rows, table: Table, classes: int | None, data_root: Path | None, published: float | None) -> Audit:
+def _of_folds(rows: Rows, folds: NDArray[np.int64], of: Callable[[Rows], Audit]) -> Audit:
     """Each fold as the test, the rest as train; a finding is that of its worst fold."""
-    assert table.folds is not None
-    numbers = np.unique(table.folds)
-    audits = []
-    for number in numbers:
-        splits = np.where(table.folds == number, TEST, TRAIN).astype(np.int8)
-        audits.append(_audited(replace(rows, splits=splits), table, classes, data_root, published))
-
-    def weight(finding: Finding) -> tuple[float, int]:
-        return (finding.test_share or 0.0, finding.count)
-
-    worst: dict[str, Finding] = {}
-    held: dict[str, int] = {}
+    numbers = [int(number) for number in np.unique(folds)]
+    audits = [of(replace(rows, splits=np.where(folds == n, TEST, TRAIN).astype(np.int8))) for n in numbers]
+    by_check: dict[str, list[tuple[int, Finding]]] = {}
     for number, found in zip(numbers, audits, strict=True):
         for finding in found.findings:
-            held[finding.check] = held.get(finding.check, 0) + 1
-            if finding.check not in worst or weight(finding) > weight(worst[finding.check]):
-                worst[finding.check] = replace(finding, text=f"fold {number} against the rest: {finding.text}")
-    merged = [
-        replace(f, text=f"{f.text} (in {held[check]} of {len(numbers)} folds; this is the one with most)")
-        for check, f in worst.items()
-    ]
+            by_check.setdefault(finding.check, []).append((number, finding))
+    merged = [_worst(found, len(numbers)) for found in by_check.values()]
     merged.sort(key=lambda finding: finding.kind != "fault")
-
-    def touched(one: Audit) -> float:
-        return max((f.test_share or 0.0 for f in one.findings if f.kind == "fault"), default=0.0)
-
-    top = max(audits, key=touched)
+    top = max(audits, key=lambda a: max((f.test_share or 0.0 for f in a.findings if f.kind == "fault"), default=0.0))
     said = (*top.understood, f"{len(numbers)} folds, each audited as the test against the rest")
     return replace(top, understood=said, findings=tuple(merged), folds=tuple(audits))
+
+
+def _worst(found: Sequence[tuple[int, Finding]], folds: int) -> Finding:
+    number, worst = max(found, key=lambda item: (item[1].test_share or 0.0, item[1].count))
+    if len(found) == folds and all(finding == worst for _, finding in found):
+        return worst
+    text = f"fold {number} against the rest: {worst.text} (found in {len(found)} of {folds} folds, here the most)"
+    return replace(worst, text=text)
+
+
+def _labels(
+    codes: NDArray[np.int64] | None, words: tuple[str, ...]
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Classes in the order of their numbers where all are numbers; rows without a label get -1."""
+    if codes is None:
+        return None, ()
+    order = list(range(len(words)))
+    if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", word) for word in words if word):
+        order.sort(key=lambda i: float(words[i] or 0))
+    kept = [i for i in order if words[i]]
+    place = np.full(len(words), -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    return place[codes], tuple(words[i] for i in kept)
+
+
+def _grouping(
+    table: Table,
+    names: Names,
+    labels: tuple[NDArray[np.int64] | None, tuple[str, ...]],
+    groups: Groups | None,
+    pattern: str | None,
+) -> Grouping | None:
+    """What was given, else a column that is named so, else what the names hold."""
+    if groups is not None:
+        return from_table(table.names, table.listed(), groups)
+    if pattern is not None:
+        return from_pattern(table.names, table.listed(), pattern)
+    if table.groups is not None:
+        return as_given(table.groups, table.names, f"column {table.group_column}", "a column of the lists says so")
+    return from_names(names, table.splits, *labels)
 
 
 def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:
@@ -188,35 +208,3 @@ def _rows(
         table.boxes,
         None,
     )
-
-
-def _labels(
-    codes: NDArray[np.int64] | None, words: tuple[str, ...]
-) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """Classes in the order of their numbers where all are numbers; rows without a label get -1."""
-    if codes is None:
-        return None, ()
-    order = list(range(len(words)))
-    if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", word) for word in words if word):
-        order.sort(key=lambda i: float(words[i] or 0))
-    kept = [i for i in order if words[i]]
-    place = np.full(len(words), -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    return place[codes], tuple(words[i] for i in kept)
-
-
-def _grouping(
-    table: Table,
-    names: Names,
-    labels: tuple[NDArray[np.int64] | None, tuple[str, ...]],
-    groups: Groups | None,
-    pattern: str | None,
-) -> Grouping | None:
-    """What was given, else a column that is named so, else what the names hold."""
-    if groups is not None:
-        return from_table(table.names, table.listed, groups)
-    if pattern is not None:
-        return from_pattern(table.names, table.listed, pattern)
-    if table.groups is not None:
-        return as_given(table.groups, table.names, f"column {table.group_column}", "a column of the lists says so")
-    return from_names(names, table.splits, *labels)

@@ -11,8 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from endoeval.splits.class_checks import class_findings
-from endoeval.splits.doubles import base_names, codes_of, examples, rows_in_two, twice, two_labels, val_is_test
+from endoeval.splits.doubles import base_names, examples, rows_in_two, twice, two_labels, val_is_test
 from endoeval.splits.finding import Finding, several
+from endoeval.splits.names import Names, coded, cut
 from endoeval.splits.overlaps import time_findings
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 
@@ -23,15 +24,19 @@ FEW_GROUPS = 6
 """Fewer test groups than this give no interval (evaluation.md)."""
 
 
-def find(rows: Rows, *, same_bytes: bool = False, classes: int | None = None) -> list[Finding]:
+def find(
+    rows: Rows, names: Names | None = None, *, same_bytes: bool = False, classes: int | None = None
+) -> list[Finding]:
     """All findings on the rows, faults first.
 
     Args:
         rows: the lists.
+        names: their names, cut; None: they are cut here.
         same_bytes: the files of val and test are equal byte for byte.
         classes: number of classes that the list is said to have; None: nothing was said.
     """
-    codes = codes_of(rows)
+    names = names or cut(rows.names)
+    codes = coded(names.path)
     equal = val_is_test(rows, codes, same_bytes)
     if equal is not None:
         # What follows from val = test is said once.
@@ -40,8 +45,10 @@ def find(rows: Rows, *, same_bytes: bool = False, classes: int | None = None) ->
     findings = [finding for pair in PAIRS for finding in rows_in_two(rows, codes, *pair)]
     findings += two_labels(rows, codes)
     findings += [finding for pair in PAIRS for finding in _groups_in_two(rows, *pair)]
-    findings += time_findings(rows, PAIRS)
-    findings += twice(rows, codes) + base_names(rows, codes) + _groups(rows) + class_findings(rows, classes)
+    findings += time_findings(rows, codes, PAIRS)
+    findings += (
+        twice(rows, codes) + base_names(rows, names, codes) + _groups(rows) + class_findings(rows, names, classes)
+    )
     return sorted(findings, key=lambda finding: finding.kind != "fault")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.doubles import examples, share_of_test
 from endoeval.splits.finding import Finding, several
-from endoeval.splits.names import cut
+from endoeval.splits.names import Names
 from endoeval.splits.rows import TEST, TRAIN, Rows
 
 Ints = NDArray[np.int64]
@@ -28,11 +28,12 @@ MOSTLY = 0.9
 """A label whose rows are negatives by name to this share is the negatives' own label."""
 
 
-def class_findings(rows: Rows, said: int | None) -> list[Finding]:
+def class_findings(rows: Rows, names: Names, said: int | None) -> list[Finding]:
     """All notes on classes; none without labels.
 
     Args:
         rows: the lists.
+        names: their names, cut.
         said: number of classes that the list is said to have; None: nothing was said.
     """
     if rows.labels is None:
@@ -43,7 +44,7 @@ def class_findings(rows: Rows, said: int | None) -> list[Finding]:
         findings.append(_note("classes-said", abs(said - len(rows.classes)), text, tuple(rows.classes[:5])))
     if rows.groups is not None:
         findings += _of_one_group(rows) + _once_a_group(rows)
-    return findings + _negatives(rows)
+    return findings + _negatives(rows, names)
 
 
 def _absent(rows: Rows) -> list[Finding]:
@@ -108,10 +109,9 @@ def _by_group(rows: Rows, where: Bools) -> tuple[Ints, NDArray[np.float64], int]
     return pairs // count, times.astype(np.float64), len(np.unique(rows.groups[where]))
 
 
-def _negatives(rows: Rows) -> list[Finding]:
+def _negatives(rows: Rows, names: Names) -> list[Finding]:
     """Rows whose folder or name says "nothing here" under a label that other rows carry too."""
     assert rows.labels is not None
-    names = cut(rows.names)
     folders = pc.dictionary_encode(names.folder)
     said = [
         bool(pc.any(pc.match_substring_regex(pa.array(folder.split("/")), NEGATIVE_FOLDER)).as_py())

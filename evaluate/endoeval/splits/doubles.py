@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from endoeval.splits.finding import Finding, several
-from endoeval.splits.names import EXTENSION, coded
+from endoeval.splits.names import Names, coded
 from endoeval.splits.rows import SPLITS, TEST, VAL, Rows
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-
-def codes_of(rows: Rows) -> Ints:
-    """[n] one number a name."""
-    return coded(pa.array(rows.names, pa.string()))
 
 
 def share_of_test(rows: Rows, touched: Bools) -> float | None:
@@ -86,18 +80,23 @@ def twice(rows: Rows, codes: Ints) -> list[Finding]:
     return [Finding("rows-twice", "note", int(again.sum()), share_of_test(rows, again), text, shown)]
 
 
-def base_names(rows: Rows, codes: Ints) -> list[Finding]:
+def base_names(rows: Rows, names: Names, codes: Ints) -> list[Finding]:
     """Base names in several folders, and names that differ by their ending alone; not between groups.
 
     In different groups equal base names are no news: each folder has its frame 1.
     """
-    names = pa.array(rows.names, pa.string())
     firsts = np.sort(np.unique(codes, return_index=True)[1])
     findings = []
-    for check, key, one, many in (
-        ("base-names", pc.replace_substring_regex(names, "^.*/", ""), "base name stands", "base names stand"),
-        ("stems", pc.replace_substring_regex(names, EXTENSION, ""), "name stands", "names stand"),
+    for check, one, many in (
+        ("base-names", "base name stands", "base names stand"),
+        ("stems", "name stands", "names stand"),
     ):
+        if check == "base-names" and len(pc.unique(names.folder)) < 2:
+            continue
+        if check == "stems" and names.endings < 2:
+            continue
+        whole = pc.binary_join_element_wise(names.folder, names.stem, "/")
+        key = pc.replace_substring_regex(names.path, "^.*/", "") if check == "base-names" else whole
         index = coded(key)
         if rows.groups is not None:
             index = index * (len(rows.group_names) + 1) + rows.groups

@@ -53,6 +53,8 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
 """Name, kind of identity (higher is stronger) and expression, on paths without class and split folders."""
 STUDY_VIDEO = r"(?:^|[^0-9.])(?P<key>\d{3}-\d{3})(?P<rest>(?:[^0-9.-].*)?)$"
 BEFORE_INTERVAL = r"^(?P<key>.*[^0-9.])(?P<rest>" + TWO_NUMBERS + r")$"
+TIERS = (6, 5, 4, 3, 2.5, 2, 1.5, 1)
+"""Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, words left out, rest."""
 COVERAGE = 0.98
 """A pattern that fewer rows match is no key."""
 PROBE = 4000
@@ -94,11 +96,15 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
     Returns: groups with their rule; None where no key is plausible.
     """
     kept = kept_paths(names, labels, classes)
-    found = [c for c in _candidates(kept) if _is_plausible(c, splits, labels)]
+    found: list[_Candidate] = []
+    for tier in TIERS:
+        made = [c for c in _candidates(kept, tier) if _is_plausible(c, splits, labels)]
+        made = [_weighed(c, labels) for c in made]
+        found += sorted(made, key=lambda c: (-round(c.labels + c.neighbours, 2), len(c.names)))
+        if any(not _same(c.keys, found[0].keys) for c in found):
+            break  # weaker kinds could come third at best
     if not found:
         return None
-    found = [_weighed(c, labels) for c in found]
-    found.sort(key=lambda c: (-c.tier, -round(c.labels + c.neighbours, 2), len(c.names)))
     best = found[0]
     second = next((c for c in found[1:] if not _same(c.keys, best.keys)), None)
     return Grouping(best.keys, tuple(best.names), _rule(best, second, splits, labels), best.rest)
@@ -144,14 +150,18 @@ def left_out(labels: Ints, keys: Ints) -> float:
     return float((hit * counts).sum() / len(label))
 
 
-def _candidates(kept: Kept) -> list[_Candidate]:
-    made = [_by_pattern(name, tier, kept.path, pattern) for name, tier, pattern in PATTERNS]
-    if are_intervals(kept.stem):
-        made.append(_by_pattern("the stem before its interval", 2, kept.path, BEFORE_INTERVAL))
-    else:
+def _candidates(kept: Kept, tier: float) -> list[_Candidate]:
+    made = [_by_pattern(name, tier, kept.path, pattern) for name, of, pattern in PATTERNS if of == tier]
+    if tier == 5:
+        study = _by_pattern("study and video number (SSS-VVV)", tier, kept.path, STUDY_VIDEO)
         # An interval `012-345` looks like a study and a video number.
-        made.append(_by_pattern("study and video number (SSS-VVV)", 5, kept.path, STUDY_VIDEO))
-    made += [_by_folder(kept), _without_words(kept)]
+        made.append(study if study is not None and not are_intervals(kept.stem) else None)
+    elif tier == 2.5:
+        made.append(_by_folder(kept))
+    elif tier == 2 and are_intervals(kept.stem):
+        made.append(_by_pattern("the stem before its interval", tier, kept.path, BEFORE_INTERVAL))
+    elif tier == 1.5:
+        made.append(_without_words(kept))
     return [candidate for candidate in made if candidate is not None]
 
 

@@ -21,7 +21,7 @@ MEDIA = (
     "mp4 avi mov mkv mpg mpeg wmv m4v webm ts mts m2ts vob mjpeg"
 ).split()
 """Endings of pictures and videos, lower case."""
-EXTENSION = r"(?i)(?:\.nii\.gz|\.[a-z][a-z0-9]{1,4})$"
+ENDING = re.compile(r"(?:\.nii\.gz|\.[A-Za-z][A-Za-z0-9]{1,4})$")
 """An ending of a name; it begins with a letter, so that the seconds of `_1.53_3.77` stay."""
 SPLIT_WORDS = {
     "train": 0, "training": 0, "tr": 0, "trn": 0, "trainset": 0,
@@ -48,9 +48,10 @@ class Names:
     """As compared: `/` between folders."""
     folder: Strings
     """All before the last `/`; "" without one."""
-    base: Strings
     stem: Strings
     """Base name without its ending."""
+    endings: int
+    """Number of distinct endings."""
 
 
 def tidy(names: Sequence[str]) -> list[str]:
@@ -59,11 +60,19 @@ def tidy(names: Sequence[str]) -> list[str]:
 
 
 def cut(names: Sequence[str]) -> Names:
-    """Folder, base name and stem of each name."""
-    path = pa.array(names, pa.string())
-    folder = pc.replace_substring_regex(path, "/?[^/]*$", "")
-    base = pc.replace_substring_regex(path, "^.*/", "")
-    return Names(path, folder, base, pc.replace_substring_regex(base, EXTENSION, ""))
+    """Folder and stem of each name."""
+    folders, stems = [], []
+    endings: set[str] = set()
+    known: dict[str, str] = {}
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        folders.append(known.setdefault(folder, folder))
+        found = ENDING.search(base)
+        stem, ending = (base[: found.start()], found[0]) if found else (base, "")
+        stems.append(stem)
+        endings.add(ending)
+    path, folder, stem = (pa.array(column, pa.string()) for column in (names, folders, stems))
+    return Names(path, folder, stem, len(endings))
 
 
 def coded(texts: Strings) -> NDArray[np.int64]:

@@ -20,20 +20,21 @@ A_FRAME_S = 0.04
 """Intervals in seconds touch within one frame of 25 a second; those in whole numbers within 1."""
 
 
-def time_findings(rows: Rows, pairs: Sequence[tuple[int, int]]) -> list[Finding]:
+def time_findings(rows: Rows, codes: Ints, pairs: Sequence[tuple[int, int]]) -> list[Finding]:
     """Findings on times; none where groups or times are unknown.
 
     Args:
         rows: the lists.
+        codes: [n] one number a name.
         pairs: (one, other) indices into SPLITS to compare.
     """
     if rows.groups is None or rows.start is None or rows.end is None:
         return []
     known = np.isfinite(rows.start) & np.isfinite(rows.end)
-    findings = [finding for pair in pairs for finding in _across(rows, known, *pair)]
+    findings = [finding for pair in pairs for finding in _across(rows, codes, known, pair)]
     if rows.labels is not None and rows.boxes is None:
         findings += _two_labels(rows, known & (rows.labels >= 0))
-    return findings + _inside_one_split(rows, known)
+    return findings + _inside_one_split(rows, codes, known)
 
 
 def touching(groups: Ints, times: tuple[Floats, Floats], one: Bools, other: Bools, gap: float) -> tuple[Bools, Bools]:
@@ -125,16 +126,16 @@ def gap_of(start: Floats, end: Floats) -> float:
     return 1.0 if whole else A_FRAME_S + 1e-9
 
 
-def _across(rows: Rows, known: Bools, one: int, other: int) -> list[Finding]:
+def _across(rows: Rows, codes: Ints, known: Bools, pair: tuple[int, int]) -> list[Finding]:
     assert rows.groups is not None
     assert rows.start is not None
     assert rows.end is not None
     if not known.any():
         return []
+    one, other = pair
     here, there = known & (rows.splits == other), known & (rows.splits == one)
     # A name that stands in both splits is a finding of its own.
-    both = {rows.names[i] for i in np.flatnonzero(there).tolist()} if there.any() and here.any() else set()
-    here &= np.array([name not in both for name in rows.names]) if both else True
+    here &= ~np.isin(codes, codes[there])
     gap = gap_of(rows.start[known], rows.end[known])
     overlap, touch = touching(rows.groups, (rows.start, rows.end), there, here, gap)
     findings = []
@@ -177,7 +178,7 @@ def _two_labels(rows: Rows, known: Bools) -> list[Finding]:
     return findings
 
 
-def _inside_one_split(rows: Rows, known: Bools) -> list[Finding]:
+def _inside_one_split(rows: Rows, codes: Ints, known: Bools) -> list[Finding]:
     """Intervals of one split, group and label that overlap: the same footage counts twice."""
     assert rows.groups is not None
     assert rows.start is not None
@@ -193,8 +194,7 @@ def _inside_one_split(rows: Rows, known: Bools) -> list[Finding]:
     span = e.max() - s.min() + 1
     before = np.maximum.accumulate(rank * span + e - s.min())[:-1]
     again = np.r_[False, (rank[1:] == rank[:-1]) & (before > rank[1:] * span + s[1:] - s.min())]
-    names = rows.names
-    again &= np.r_[False, [names[a] != names[b] for a, b in zip(where[order][1:], where[order][:-1], strict=True)]]
+    again[1:] &= codes[where[order][1:]] != codes[where[order][:-1]]
     if not again.any():
         return []
     said = several(again.sum(), "row overlaps", "rows overlap")

@@ -22,8 +22,8 @@ class Table:
     """All rows of all lists as text, in the order listed."""
 
     names: list[str]
-    listed: list[str]
-    """Names as they stood in the lists, before a root was stripped."""
+    roots: tuple[tuple[int, str], ...]
+    """Rows of each list in turn, and the root that was stripped from their names."""
     splits: NDArray[np.int8]
     """[n] index into SPLITS; zeros where `folds` says more."""
     folds: NDArray[np.int64] | None
@@ -38,6 +38,11 @@ class Table:
     understood: tuple[str, ...]
     same_bytes: bool
     """The files of val and test are equal byte for byte."""
+
+    def listed(self) -> list[str]:
+        """[n] names with the root that was stripped."""
+        roots = (root for count, root in self.roots for _ in range(count))
+        return [root + name for root, name in zip(roots, self.names, strict=True)]
 
 
 def read(
@@ -99,7 +104,6 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
     if any(part.words is not None for part in parts):
         words = [word for part in parts for word in (part.words or [""] * len(part.names))]
         splits, folds = _by_words(words, parts[0].source)
-    listed = [name for part in parts for name in part.names]
     stripped, roots = strip_roots([part.names for part in parts])
     labels = _column([part.labels for part in parts], sizes)
     understood = []
@@ -116,7 +120,7 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
         understood.append("no labels: the checks and null rows that need them are left out")
     return Table(
         [name for names in stripped for name in names],
-        listed,
+        tuple(zip(sizes, roots, strict=True)),
         splits,
         folds,
         labels,

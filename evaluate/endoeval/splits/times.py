@@ -23,6 +23,8 @@ FRAME = r"^(?:.*[^0-9])?(?P<frame>\d+)(?:\.0)?[^0-9]*$"
 PART = r"^[_\- ]?(?P<part>\d{1,3})[_\- ][A-Za-z]"
 SEVERAL = 0.1
 """Share of rows from which on one number a group under several words means several counts, and no time."""
+PROBE = 4000
+"""Rows on which a form is tried before it is read off all."""
 MOSTLY = 0.95
 """Share of rows from which on a form counts as that of the list."""
 
@@ -48,7 +50,16 @@ def are_intervals(stems: Strings, groups: NDArray[np.int64] | None = None) -> bo
         stems: n stems, or what a group key leaves of them.
         groups: [n] group of each; None: what stands before the two numbers.
     """
-    start, end, hyphen = intervals(stems)
+    probe = stems.take(pa.array(np.linspace(0, len(stems) - 1, min(PROBE, len(stems))).astype(np.int64)))
+    if np.isfinite(intervals(probe)[0]).mean() < MOSTLY - 0.03:
+        return False
+    return _are_places(intervals(stems), stems, groups)
+
+
+def _are_places(
+    parsed: tuple[Floats, Floats, NDArray[np.bool_]], stems: Strings, groups: NDArray[np.int64] | None
+) -> bool:
+    start, end, hyphen = parsed
     if np.isfinite(start).mean() < MOSTLY or (start == end).mean() > 0.5:
         return False
     if groups is None:
@@ -65,8 +76,9 @@ def places(rest: Strings, groups: NDArray[np.int64]) -> tuple[Floats, Floats] | 
     Returns: None where too few rows hold a number, or where it is the same in all rows of a group.
     """
     stems = pc.replace_substring_regex(pc.fill_null(rest, ""), "^.*/", "")
-    if are_intervals(stems, groups):
-        start, end, _ = intervals(stems)
+    parsed = intervals(stems)
+    if _are_places(parsed, stems, groups):
+        start, end, _ = parsed
         # Parts of one video (`_1_`, `_2_` after the key) have clocks of their own: later parts come later.
         part = np.nan_to_num(_numbers(pc.struct_field(pc.extract_regex(stems, PART), "part")))
         shift = part * (np.nanmax(end, initial=0) + 2)
