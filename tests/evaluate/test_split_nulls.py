@@ -108,9 +108,9 @@ def test_a_published_score_stands_above_or_below_the_best_null_row():
     rows = rows_of([(split, label, label, label, NAN) for split in ("train", "test") for label in ("x", "y")])
     nulls = null_rows(rows)
     assert against_nulls(0.5528, nulls) == (
-        "The published 0.5528 is below the group lookup (1): this list cannot show that pixels were used."
+        "The published 0.5528 is below the group lookup (1.0000): this list cannot show that pixels were used."
     )
-    assert "above the largest class (0.5) by 0.4." in against_nulls(0.9, nulls[:1])
+    assert "above the largest class (0.5000) by 0.4000." in against_nulls(0.9, nulls[:1])
     assert "equal to" in against_nulls(1.0, nulls)
 
 

@@ -130,3 +130,12 @@ def test_a_hundred_thousand_groups_take_seconds():
     assert time.perf_counter() - began < 20
     assert shared(made.rows) == 0
     assert abs(int((made.rows.splits == TEST).sum()) - int((rows.splits == TEST).sum())) <= 3
+
+
+def test_train_gets_a_rare_class_before_test_and_test_before_val():
+    listed = [(word, f"{word}{i}", "usual", f"{word}{i}", NAN) for word in ("train", "val", "test") for i in range(20)]
+    listed += [(word, f"rare-{word}", "rare", f"rare-{word}", NAN) for word in ("val", "test")]
+    listed += [("train", f"rare-{i}", "rare", "rare-val", NAN) for i in range(3)]
+    made = propose(rows_of(listed))
+    rare = {int(split) for split, label in zip(made.rows.splits, made.rows.labels, strict=True) if label == 0}
+    assert rare == {TRAIN, TEST}

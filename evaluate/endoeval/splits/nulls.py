@@ -138,11 +138,11 @@ def against_nulls(published: float, nulls: Sequence[NullRow], box: BoxNull | Non
         best, name = top.accuracy, f"the {top.name}"
         what = "that pixels were used"
     else:
-        return f"Nothing stands beside the published {published:.4g}: the lists give no null row."
+        return f"Nothing stands beside the published {published:.4f}: the lists give no null row."
     if published > best:
-        return f"The published {published:.4g} is above {name} ({best:.4g}) by {published - best:.2g}."
+        return f"The published {published:.4f} is above {name} ({best:.4f}) by {published - best:.4f}."
     word = "below" if published < best else "equal to"
-    return f"The published {published:.4g} is {word} {name} ({best:.4g}): this list cannot show {what}."
+    return f"The published {published:.4f} is {word} {name} ({best:.4f}): this list cannot show {what}."
 
 
 def _gap(

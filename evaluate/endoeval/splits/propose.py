@@ -64,7 +64,9 @@ def propose(rows: Rows, seed: int = 0) -> Proposal:
     table = np.zeros((groups, int(klass.max()) + 1))
     np.add.at(table, (owner, klass), 1)
     targets = _targets(rows, kept, klass, used, table.sum(axis=0))
-    split = np.array(used, dtype=np.int8)[assign(table, targets, seed)][owner]
+    split = np.array(used, dtype=np.int8)[
+        assign(table, targets, seed, [used.index(split) for split in (TRAIN, TEST, VAL) if split in used])
+    ][owner]
     made = _subset(rows, kept, split)
     return Proposal(made, kept, tuple(said + _differences(rows, made)))
 
