@@ -57,8 +57,10 @@ TIERS = (6, 5, 4, 3, 2.5, 2, 1.5, 1)
 """Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, words left out, rest."""
 COVERAGE = 0.98
 """A pattern that fewer rows match is no key."""
-PROBE = 4000
+PROBE = 20_000
 """Rows on which a pattern is tried before it is run on all."""
+WEAK_SHARE = 0.8
+"""Groups a distinct name, at most, of a key that is only a form of the stem."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,10 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
     Returns: groups with their rule; None where no key is plausible.
     """
     kept = kept_paths(names, labels, classes)
+    distinct = pc.count_distinct(names.path).as_py()
     found: list[_Candidate] = []
     for tier in TIERS:
-        made = [c for c in _candidates(kept, tier) if _is_plausible(c, splits, labels)]
+        made = [c for c in _candidates(kept, tier, distinct) if _is_plausible(c, splits, labels)]
         made = [_weighed(c, labels) for c in made]
         found += sorted(made, key=lambda c: (-round(c.labels + c.neighbours, 2), len(c.names)))
         if any(not _same(c.keys, found[0].keys) for c in found):
@@ -150,24 +153,32 @@ def left_out(labels: Ints, keys: Ints) -> float:
     return float((hit * counts).sum() / len(label))
 
 
-def _candidates(kept: Kept, tier: float) -> list[_Candidate]:
-    made = [_by_pattern(name, tier, kept.path, pattern) for name, of, pattern in PATTERNS if of == tier]
+def _candidates(kept: Kept, tier: float, distinct: int) -> list[_Candidate]:
+    """The keys of one kind that join rows; `distinct` names are there to be joined."""
+    limit = distinct - 1 if tier > 1.5 else int(WEAK_SHARE * distinct)
+    patterns = [(name, pattern) for name, of, pattern in PATTERNS if of == tier]
+    made = [_by_pattern(name, tier, kept.path, pattern, limit) for name, pattern in patterns]
     if tier == 5:
-        study = _by_pattern("study and video number (SSS-VVV)", tier, kept.path, STUDY_VIDEO)
+        study = _by_pattern("study and video number (SSS-VVV)", tier, kept.path, STUDY_VIDEO, limit)
         # An interval `012-345` looks like a study and a video number.
         made.append(study if study is not None and not are_intervals(kept.stem) else None)
     elif tier == 2.5:
-        made.append(_by_folder(kept))
+        made.append(_by_folder(kept, limit))
     elif tier == 2 and are_intervals(kept.stem):
-        made.append(_by_pattern("the stem before its interval", tier, kept.path, BEFORE_INTERVAL))
+        made.append(_by_pattern("the stem before its interval", tier, kept.path, BEFORE_INTERVAL, limit))
     elif tier == 1.5:
-        made.append(_without_words(kept))
+        made.append(_without_words(kept, limit))
     return [candidate for candidate in made if candidate is not None]
 
 
-def _by_pattern(name: str, tier: float, texts: Strings, pattern: str) -> _Candidate | None:
-    probe = texts.take(pa.array(np.linspace(0, len(texts) - 1, min(PROBE, len(texts))).astype(np.int64)))
-    if pc.extract_regex(probe, pattern).null_count > (1 - COVERAGE) * len(probe):
+def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int) -> _Candidate | None:
+    """A key of at most `limit` groups, or None."""
+    rows = np.random.default_rng(0).permutation(len(texts))[:PROBE]
+    probe = pc.extract_regex(texts.take(pa.array(rows)), pattern)
+    if probe.null_count > (1 - COVERAGE) * len(probe):
+        return None
+    # Were a fifth of a million rows joined, some dozens of pairs would show among so many.
+    if tier <= 1.5 and pc.count_distinct(pc.struct_field(probe, "key")).as_py() == PROBE:
         return None
     found = pc.extract_regex(texts, pattern)
     if found.null_count > (1 - COVERAGE) * len(texts):
@@ -176,24 +187,30 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str) -> _Candid
     # A row without the pattern is a group of its own, by its name.
     keys = pc.coalesce(keys, texts) if found.null_count else keys
     rest = pc.fill_null(pc.struct_field(found, "rest"), "")
-    index, words = _encoded(_trimmed(without_modality(keys), texts))
-    return _Candidate(name, tier, index, words, rest)
+    return _made(name, tier, _trimmed(without_modality(keys), texts), rest, limit)
 
 
-def _by_folder(kept: Kept) -> _Candidate | None:
-    index, words = _encoded(kept.folder)
-    if not words or np.mean([any(c.isdigit() for c in word) for word in words]) < 0.5:
+def _by_folder(kept: Kept, limit: int) -> _Candidate | None:
+    folders = pc.unique(kept.folder).to_pylist()
+    if sum(any(c.isdigit() for c in folder) for folder in folders) < 0.5 * len(folders):
         return None
-    return _Candidate("the folder", 2.5, index, words, kept.stem)
+    return _made("the folder", 2.5, kept.folder, kept.stem, limit)
 
 
-def _without_words(kept: Kept) -> _Candidate | None:
+def _without_words(kept: Kept, limit: int) -> _Candidate | None:
     """The whole stem less words of light or side, where such words are there."""
     if pc.sum(has_modality(kept.stem)).as_py() < 0.1 * len(kept.stem):
         return None
-    index, words = _encoded(_trimmed(without_modality(kept.path), kept.path))
     nothing = pa.nulls(len(kept.stem), pa.string())
-    return _Candidate("the stem without words of light or side", 1.5, index, words, nothing)
+    keys = _trimmed(without_modality(kept.path), kept.path)
+    return _made("the stem without words of light or side", 1.5, keys, nothing, limit)
+
+
+def _made(name: str, tier: float, keys: Strings, rest: Strings, limit: int) -> _Candidate | None:
+    if not 2 <= pc.count_distinct(keys).as_py() <= limit:
+        return None
+    index, words = _encoded(keys)
+    return _Candidate(name, tier, index, words, rest)
 
 
 def _trimmed(keys: Strings, texts: Strings) -> Strings:
@@ -215,10 +232,7 @@ def _encoded(texts: Strings) -> tuple[Ints, list[str]]:
 
 
 def _is_plausible(candidate: _Candidate, splits: NDArray[np.int8], labels: Ints | None) -> bool:
-    keys, count, n = candidate.keys, len(candidate.names), len(candidate.keys)
-    share = count / n
-    if not 2 <= count < n or share > (0.99 if candidate.tier > 1.5 else 0.8):
-        return False
+    keys, count = candidate.keys, len(candidate.names)
     # Several groups must hold more than one row, or it is a key of single rows with a few doubles.
     if candidate.tier <= 1 and np.count_nonzero(np.bincount(keys) > 1) < 0.1 * count:
         return False

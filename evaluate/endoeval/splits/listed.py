@@ -191,7 +191,9 @@ def _delimited(path: Path, encoding: str, delimiter: str) -> tuple[dict[str, lis
 
 def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """True where the first row names columns: words only, and unlike what stands below."""
-    if not rows or not all(WORD.match(cell) for cell in first if cell) or any(_is_path(cell) for cell in first):
+    if not rows:
+        return len(first) > 1 and all(ROLE_WORDS.match(re.sub(r"[\s_-]", "", cell)) for cell in first)
+    if not all(WORD.match(cell) for cell in first if cell) or any(_is_path(cell) for cell in first):
         return False
     if len({cell.lower() for cell in first}) < len(first):
         return False

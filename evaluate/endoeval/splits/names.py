@@ -96,8 +96,8 @@ def strip_roots(lists: Sequence[list[str]]) -> tuple[list[list[str]], list[str]]
     """Lists whose paths begin at the same place.
 
     What all lists share in front is dropped. Where lists begin differently (`/home/a/data/img/` and `/mnt/data/img/`),
-    each loses what stands before the folders that they share; where one list holds bare names, the others lose the
-    folders that all their rows share. A folder that only one list has (`patient_01/`) stays.
+    each loses what stands before the folders that they share; where one list begins at once with names that another has
+    below a folder, that folder goes. A folder that only one list has (`patient_01/`) stays.
 
     Returns: the lists, and for each the root that was dropped ("" for none).
     """
@@ -107,9 +107,9 @@ def strip_roots(lists: Sequence[list[str]]) -> tuple[list[list[str]], list[str]]
     fronts = [front[len(together) :] for front in fronts]
     tail = _tail(fronts)
     drops = []
-    for front in fronts:
-        bare = any(not other and "/" not in names[0] for other, names in zip(fronts, filled, strict=True))
-        foreign = front[: len(front) - tail] if tail or bare else []
+    for front, names in zip(fronts, filled, strict=True):
+        whole = not tail and front and _is_foreign(together, front, list(zip(fronts, filled, strict=True)), names)
+        foreign = front if whole else front[: len(front) - tail] if tail else []
         drops.append("".join(f"{part}/" for part in [*together, *foreign]))
     roots = iter(drops)
     made = [(next(roots) if names else "") for names in lists]
@@ -142,6 +142,16 @@ def _shared(fronts: Sequence[list[str]]) -> list[str]:
             break
         shared.append(parts[0])
     return shared
+
+
+def _is_foreign(
+    together: Sequence[str], front: Sequence[str], lists: Sequence[tuple[list[str], list[str]]], names: Sequence[str]
+) -> bool:
+    """True where names less their front stand in a list that has no front of its own."""
+    shared = sum(len(part) + 1 for part in together)
+    length = shared + sum(len(part) + 1 for part in front)
+    less = {name[length:] for name in names}
+    return any(not other and any(name[shared:] in less for name in listed) for other, listed in lists)
 
 
 def _tail(fronts: Sequence[list[str]]) -> int:
