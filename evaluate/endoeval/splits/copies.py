@@ -20,8 +20,9 @@ from endoshards.errors import BadInput
 Hashes = NDArray[np.uint64]
 NEAR_BITS = 4
 """Pictures whose hashes differ by this many bits or fewer count as near copies."""
-DARK = 20
-"""Rows and columns whose brightest pixel is below this are border."""
+DARK = 24
+LIT_SHARE = 0.2
+"""Rows and columns with fewer pixels above `DARK` than this share are border; more than the ringing of JPEG lights."""
 BLOCK = 2048
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -104,7 +105,7 @@ def picture_hash(grey: NDArray[np.uint8]) -> int:
     """
     import cv2
 
-    rows, columns = (np.flatnonzero(grey.max(axis=axis) > DARK) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((grey > DARK).mean(axis=axis) > LIT_SHARE) for axis in (1, 0))
     if len(rows) > 8 and len(columns) > 8:
         grey = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -18,8 +18,8 @@ _AFTER = r"(?:[_\- ][A-Za-z]+[0-9]*)*"
 TWO_NUMBERS = _NUMBER + "[_-]" + _NUMBER + _AFTER
 INTERVAL = rf"^(?:.*[^0-9.])?(?P<start>{_NUMBER})(?P<between>[_-])(?P<end>{_NUMBER}){_AFTER}$"
 """Two numbers joined by `-` or `_` (`_000000-022529`, `_1.53_3.77`), words with or without a number after them."""
-FRAME = r"^(?:.*[^0-9])?(?P<frame>\d+)(?:\.0)?[^0-9]*$"
-"""The last number of a stem; REAL-Colon writes some as `123.0`."""
+FRAME = r"^(?:.*[^0-9])?(?P<frame>\d+)[^0-9]*$"
+"""The last number of a stem."""
 PART = r"^[_\- ]?(?P<part>\d{1,3})[_\- ][A-Za-z]"
 SEVERAL = 0.1
 """Share of rows from which on one number a group under several words means several counts, and no time."""
@@ -83,6 +83,8 @@ def places(rest: Strings, groups: NDArray[np.int64]) -> tuple[Floats, Floats] | 
         part = np.nan_to_num(_numbers(pc.struct_field(pc.extract_regex(stems, PART), "part")))
         shift = part * (np.nanmax(end, initial=0) + 2)
         return start + shift, end + shift
+    if pc.any(pc.ends_with(stems, ".0")).as_py():
+        stems = pc.replace_substring_regex(stems, r"\.0$", "")  # REAL-Colon: `001-002_123.0.jpg`
     frame = _numbers(pc.struct_field(pc.extract_regex(stems, FRAME), "frame"))
     known = np.isfinite(frame)
     if known.mean() < MOSTLY or _distinct(groups, frame) * len(frame) <= len(np.unique(groups)):
@@ -94,7 +96,7 @@ def places(rest: Strings, groups: NDArray[np.int64]) -> tuple[Floats, Floats] | 
 
 def _several_counts(stems: Strings, groups: NDArray[np.int64], frame: Floats) -> float:
     """Share of rows whose number stands in their group under another word too: each word then has its own count."""
-    track = coded(pc.replace_substring_regex(without_modality(stems), r"\d+(?:\.0)?([^0-9]*)$", r"\1"))
+    track = coded(pc.replace_substring_regex(without_modality(stems), r"\d+([^0-9]*)$", r"\1"))
     _, place = np.unique(frame, return_inverse=True)
     key = groups * (int(place.max()) + 1) + place
     pairs = np.unique(key * (int(track.max()) + 1) + track) // (int(track.max()) + 1)
