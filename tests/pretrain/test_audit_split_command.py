@@ -106,6 +106,11 @@ def test_a_proposal_without_a_group_key_is_refused_and_the_audit_stands(tmp_path
         (("train.csv", "test.csv", "--classes", "1"), 2, "--classes is 1; at least 2 are wanted."),
         (("train.csv", "test.csv", "--group-pattern", "("), 2, "--group-pattern ("),
         (("train.csv", "test.csv", "--group-pattern", "patient"), 3, "matches 0 of"),
+        (
+            ("train.csv", "test.csv", "--propose", "."),
+            3,
+            "--propose . would write over train.csv; name another folder.",
+        ),
         ((), 2, "train must be given"),
     ],
 )

@@ -14,6 +14,9 @@ from endomae.configs import AuditSplitConfig
 from endoshards.errors import BadInput, CheckFailed
 from endoshards.files import refuse_source_tree
 
+LISTS = ("train.csv", "val.csv", "test.csv")
+"""What `--propose` writes."""
+
 
 def run(config: AuditSplitConfig) -> None:
     """Read, say what was understood, check, write. Raises: CheckFailed where a check found faults."""
@@ -21,6 +24,7 @@ def run(config: AuditSplitConfig) -> None:
     refuse_source_tree(out, f"endomae audit-split --out results/{out.name or 'audit'}")
     if config.propose is not None:
         refuse_source_tree(config.propose, f"endomae audit-split --propose {config.propose.name or 'lists'}-clean")
+        _refuse_own_lists(config, config.propose)
     found = audit(
         config.train,
         config.test,
@@ -46,10 +50,11 @@ def run(config: AuditSplitConfig) -> None:
         write_audit(found, out, share=config.share)  # what was found stands, whether or not a proposal can be made
         raise
     page = write_audit(found, out, share=config.share, proposal=proposal)
-    if proposal is not None and config.propose is not None:
-        _proposed(proposal, config.propose, config.classes)
-    _say(f"report: {page}")
     count = len(faults(found))
+    if proposal is not None and config.propose is not None:
+        del found, shown  # a million rows of these and of the second audit together are over a gigabyte
+        _proposed(proposal, config.propose, config)
+    _say(f"report: {page}")
     if count:
         raise CheckFailed(f"{count} {'check' if count == 1 else 'checks'} found faults; {page} shows them.")
 
@@ -63,13 +68,21 @@ def _groups(shown: Audit) -> list[str]:
     return lines + ([f"  second best: {rule.second}; {rule.change}"] if rule.second else [])
 
 
-def _proposed(proposal: Proposal, folder: Path, classes: int | None) -> None:
+def _proposed(proposal: Proposal, folder: Path, config: AuditSplitConfig) -> None:
     """Write the lists, and put them to the same audit."""
     files = {path.stem: path for path in write_lists(proposal.rows, folder)}
-    again = audit(files["train"], files["test"], files.get("val"), group_column="group", classes=classes)
+    again = audit(files["train"], files["test"], files.get("val"), group_column="group", classes=config.classes)
+    again = without_names(again) if config.share else again
     counted = ", ".join(f"{word} {count:,}" for word, count in sizes(proposal.rows).items())
     _say(f"proposed in {folder}: {counted}", *(f"  {said}" for said in proposal.not_kept))
-    _say(f"  the same audit on it: {state(again)}", *(f"  {finding.text}" for finding in faults(again)))
+    _say(f"  the same audit on it: {state(again)}", *(f"  {fault.text or fault.check}" for fault in faults(again)))
+
+
+def _refuse_own_lists(config: AuditSplitConfig, folder: Path) -> None:
+    """The lists that are read must not be written over."""
+    for path in (config.train, config.test, config.val):
+        if path is not None and path.resolve().parent == folder.resolve() and path.name in LISTS:
+            raise BadInput(f"--propose {folder} would write over {path}; name another folder.")
 
 
 def _name(path: Path) -> str:
