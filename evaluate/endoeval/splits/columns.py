@@ -24,6 +24,7 @@ GROUP = (
 ).split()
 SPLIT = "split splits set subset partition fold folds splitindex foldindex foldid splitid splitname usage".split()
 START = "start startframe starttime startsec begin beginframe onset tstart framestart".split()
+FRAME = "frame framenumber frameno frameindex frameid framenum".split()
 END = "end endframe endtime endsec stop stopframe offset tend frameend".split()
 BOX = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"))
 """Corners in pixels or shares."""
@@ -71,9 +72,15 @@ def tell(
     box = (words[four[0]], words[four[1]], words[four[2]], words[four[3]]) if four else None
     size = (words["width"], words["height"]) if {"width", "height"} <= set(words) else None
     start, end = _named(words, START), _named(words, END)
+    if start is None and all(re.fullmatch(r"column \d+", name) for name in columns):
+        start, end = _rising(columns)
     taken = {name for name in (label, group, split, start, end, *(box or ()), *(size or ())) if name}
     file = file or _file(columns, words, taken)
     taken.add(file)
+    frame = _named({w: n for w, n in words.items() if n not in taken}, FRAME)
+    if start is None and frame is not None and all(value.isdigit() for value in columns[frame][:1000]):
+        start = frame
+        taken.add(frame)
     split = split or _split(columns, words, taken)
     taken |= {split} if split else set()
     label = label or _named({w: n for w, n in words.items() if n not in taken}, LABEL)
@@ -105,6 +112,9 @@ def _file(columns: Mapping[str, Sequence[str]], words: Mapping[str, str], taken:
     named = [words[word] for word in FILE if word in words and words[word] in free]
     if paths:
         return next((name for name in named if name in paths), paths[0])
+    numbered = next((words[word] for word in FRAME if word in words and words[word] in free), None)
+    if numbered and any(word in words and words[word] != numbered for word in GROUP):
+        return numbered  # a video's column is the group, its frame's number tells rows apart
     if named:
         return max(named[:3], key=lambda name: len(set(columns[name][:20_000])))
     return max(free, key=lambda name: len(set(columns[name][:20_000])))
@@ -117,6 +127,20 @@ def _share_of_paths(values: Sequence[str]) -> float:
         if "/" in value or "\\" in value or ("." in value and value.lower().rsplit(".")[-1] in MEDIA)
     )
     return hits / max(1, len(values))
+
+
+def _rising(columns: Mapping[str, Sequence[str]]) -> tuple[str | None, str | None]:
+    """Of columns without a header: two numbers that rise in every row, from many begins, after recurring names."""
+    names = list(columns)
+    for file, one, other in zip(names, names[1:], names[2:], strict=False):
+        try:
+            pairs = [(float(a), float(b)) for a, b in zip(columns[one], columns[other], strict=True)]
+        except ValueError:
+            continue
+        recur = len(set(columns[file])) < 0.8 * len(pairs)
+        if recur and len({a for a, _ in pairs}) > 2 and all(a < b for a, b in pairs):
+            return one, other
+    return None, None
 
 
 def _split(columns: Mapping[str, Sequence[str]], words: Mapping[str, str], taken: set[str]) -> str | None:

@@ -24,6 +24,7 @@ from endoeval.splits.rows import TEST, TRAIN, GroupRule
 from endoeval.splits.times import TWO_NUMBERS, are_intervals
 
 Ints = NDArray[np.int64]
+HEXADECIMAL = "the hexadecimal id in the names"
 PATIENT = "patient|patients|pat|pt|subject|subj|person"
 CASE = "case|procedure|proc|exam|examination|study|lesion|polyp|operation|surgery|op|bowel|session"
 VIDEO = "video|vid|sequence|seq|movie|rarp|v"
@@ -36,9 +37,9 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
         r"(?i)(?P<key>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?P<rest>.*)$",
     ),
     (
-        "the hexadecimal id in the names",
+        HEXADECIMAL,
         5,
-        r"(?:^|[^0-9a-zA-Z])(?P<key>[0-9a-fA-F]{12,64})(?P<rest>(?:[^0-9a-zA-Z].*)?)$",
+        r"(?:^|[^0-9a-zA-Z])(?P<key>[0-9a-fA-F]{8,64})(?P<rest>(?:[^0-9a-zA-Z].*)?)$",
     ),
     ("a case's number in the names", 4, _NUMBERED.replace("WORDS", CASE)),
     ("a video's number in the names", 3, _NUMBERED.replace("WORDS", VIDEO)),
@@ -177,6 +178,8 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     probe = pc.extract_regex(texts.take(pa.array(rows)), pattern)
     if probe.null_count > (1 - COVERAGE) * len(probe):
         return None
+    if name == HEXADECIMAL and not _mostly(pc.struct_field(probe, "key"), "[a-fA-F]"):
+        return None  # dates and counters have digits alone
     # Were a fifth of a million rows joined, some dozens of pairs would show among so many.
     if tier <= 1.5 and pc.count_distinct(pc.struct_field(probe, "key")).as_py() == PROBE:
         return None
@@ -188,6 +191,11 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     keys = pc.coalesce(keys, texts) if found.null_count else keys
     rest = pc.fill_null(pc.struct_field(found, "rest"), "")
     return _made(name, tier, _trimmed(without_modality(keys), texts), rest, limit)
+
+
+def _mostly(texts: Strings, pattern: str) -> bool:
+    """True where four of five texts hold the pattern."""
+    return float(pc.mean(pc.match_substring_regex(texts, pattern)).as_py() or 0) >= 0.8
 
 
 def _by_folder(kept: Kept, limit: int) -> _Candidate | None:

@@ -261,6 +261,8 @@ def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
                     ) from None
     if isinstance(found, dict) and {"images", "annotations"} <= set(found):
         return Listed(str(path), {}, "COCO JSON", True, digest, coco=found)
+    if isinstance(found, list) and len(found) > 1 and all(_is_fold(entry) for entry in found):
+        return Listed(str(path), _fold_columns(found), f"{form}, a fold an entry", True, digest)
     if isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict) and _holds_lists(found[0]):
         found = found[0]
     if isinstance(found, dict):
@@ -274,6 +276,16 @@ def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
     if not found:
         raise BadInput(f"{path} is empty; a list with at least one row is wanted.")
     return Listed(str(path), _columns(path, found), form, not isinstance(found[0], str | list), digest)
+
+
+def _is_fold(entry: Any) -> bool:
+    """`{"train": [...], "val": [...]}`, as nnU-Net writes its splits."""
+    return isinstance(entry, dict) and {"train", "val"} <= set(entry) and _holds_lists(entry)
+
+
+def _fold_columns(found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    held = [(_cell(name), str(number)) for number, entry in enumerate(found) for name in entry["val"]]
+    return {"name": [name for name, _ in held], "fold": [fold for _, fold in held]}
 
 
 def _holds_lists(found: dict[str, Any]) -> bool:

@@ -97,6 +97,7 @@ def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns
     empty = next((i for i, name in enumerate(names, 1) if not name), 0)
     if empty:
         raise BadInput(f"{listed.source}, row {empty} has no name in column {roles.file}; every row wants one.")
+    names = _told_apart(names, columns, roles)
     labels = _one_hot_labels(columns, roles.one_hot) if roles.one_hot else None
     if roles.label:
         labels = columns[roles.label]
@@ -117,6 +118,16 @@ def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns
         _boxes(columns, roles),
         roles=roles,
     )
+
+
+def _told_apart(names: list[str], columns: Mapping[str, Sequence[str]], roles: Columns) -> list[str]:
+    """Frame numbers get their group in front; a video that recurs with times gets its interval behind."""
+    if roles.group and all(name.isdigit() for name in names):
+        names = [f"{group}/{name}" for group, name in zip(columns[roles.group], names, strict=True)]
+    if roles.start and len(set(names)) < len(names):
+        ends = columns[roles.end] if roles.end else columns[roles.start]
+        names = [f"{n}#{a}-{b}" for n, a, b in zip(names, columns[roles.start], ends, strict=True)]
+    return names
 
 
 def _if_there(name: str | None, columns: Mapping[str, Sequence[str]]) -> str | None:

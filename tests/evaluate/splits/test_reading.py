@@ -323,3 +323,36 @@ def test_twice_the_million_rows_of_one_group_each_are_a_note():
     train = [(f"case_{i}.jpg", "ab"[i % 2], f"p{i}") for i in range(2000)]
     found = audit(train[:1500], train[1500:])
     assert [f.text for f in found.findings] == ["each of the 2,000 rows is a group of its own: the key joins nothing"]
+
+
+FRAMES = {
+    "video and frame": ("video,frame,label\n", lambda v, i: f"v{v},{i * 30},{'ab'[(v + i) % 2]}\n"),
+    "video file and frame": ("video,frame,label\n", lambda v, i: f"x/case{v}.mp4,{i * 30},{'ab'[(v + i) % 2]}\n"),
+    "clips of one file, no header": ("", lambda v, i: f"x/case{v}.mp4 {i * 30} {i * 30 + 9} {(v + i) % 2}\n"),
+    "start and end": (
+        "clip,start,end,label\n",
+        lambda v, i: f"case{v}.mp4,{i * 30},{i * 30 + 9},{'ab'[(v + i) % 2]}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("form", sorted(FRAMES))
+def test_rows_that_a_video_and_a_number_name_together_are_told_apart(form, tmp_path):
+    header, row = FRAMES[form]
+    train, test = tmp_path / "train.txt", tmp_path / "test.txt"
+    train.write_text(header + "".join(row(v, i) for v in range(10) for i in range(6)))
+    test.write_text(header + "".join(row(v, i) for v in range(8, 18) for i in range(6)))
+    found = audit(train, test)
+    assert found.rule is not None
+    assert found.rule.count == 18
+    assert {f.check: f.count for f in found.findings} == {"rows-train-test": 12, "groups-train-test": 2}
+
+
+def test_folds_as_nnu_net_writes_them(tmp_path):
+    path = tmp_path / "splits_final.json"
+    cases = [[f"case_{p}_{i}" for p in range(k, 30, 3) for i in range(2)] for k in range(3)]
+    folds = [{"train": [c for j in range(3) if j != k for c in cases[j]], "val": cases[k]} for k in range(3)]
+    path.write_text(json.dumps(folds))
+    found = audit(path)
+    assert len(found.folds) == 3
+    assert found.findings == ()
