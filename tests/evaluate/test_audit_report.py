@@ -124,3 +124,22 @@ def test_published_lists_say_what_is_known_of_them_and_are_clean_once_proposed(
     files = {path.stem: path for path in write_lists(propose(found.rows).rows, tmp_path)}
     assert list(files) == list(SPLITS)
     assert state(audit(files["train"], files["test"], files["val"], group_column="group")) == "clean"
+
+
+def test_a_test_list_alone_is_never_clean():
+    found = audit(APART[1], groups=GROUPS)
+    assert state(found) == "one split only: independence cannot be shown"
+    assert verdict(found)[0] == "One split only: independence cannot be shown."
+
+
+def test_lists_of_boxes_are_split_by_frame_and_read_again_clean(tmp_path):
+    lines = [f"{name},{group},100,100,30,30,60,{60 + k}" for name, group in GROUPS.items() for k in range(2)]
+    for word, part in (("train", lines[:100]), ("test", lines[90:])):
+        (tmp_path / f"{word}.csv").write_text("file,group,height,width,xmin,ymin,xmax,ymax\n" + "\n".join(part) + "\n")
+    found = audit(tmp_path / "train.csv", tmp_path / "test.csv", group_column="group")
+    assert found.box is not None
+    assert found.faults
+    files = write_lists(propose(found.rows).rows, tmp_path / "clean")
+    listed = [line for path in files for line in path.read_text().splitlines()[1:]]
+    assert sorted(line.split(",")[0] for line in listed) == sorted(GROUPS)
+    assert state(audit(*files, group_column="group")) == "clean"

@@ -84,7 +84,13 @@ def test_the_scores_are_those_of_scikit_learn(seed, n):
     generator = np.random.default_rng(seed)
     words = np.array(["a", "b", "c"])
     listed = [
-        ("test" if i % 2 else "train", f"r{i}", words[generator.integers(3)], f"g{generator.integers(4)}", NAN)
+        (
+            "test" if i % 2 else "train",
+            f"r{i}",
+            words[i if i < 2 else generator.integers(3)],
+            f"g{generator.integers(4)}",
+            NAN,
+        )
         for i in range(n)
     ]
     rows = rows_of(listed)
@@ -149,3 +155,7 @@ def _kumc(path: Path) -> Rows:
         for line in lines
     ]
     return rows_of([("test", line[0], None, None, NAN) for line in lines], boxes)
+
+
+def test_one_class_gives_no_null_row():
+    assert null_rows(rows_of([("train", "a", "polyp", None, NAN), ("test", "b", "polyp", None, NAN)])) == ()

@@ -68,7 +68,7 @@ def test_what_contradicts_itself_is_left_out_and_said():
     listed = [(word, f"{word}{i}", "xy"[i % 2], f"{word}{i}", NAN) for word in ("train", "test") for i in range(8)]
     made = propose(rows_of([*listed, ("train", "two", "x", "train0", NAN), ("test", "two", "y", "train0", NAN)]))
     assert "two" not in made.rows.names
-    assert "1 names that stand under two labels are left out." in made.not_kept
+    assert "1 name that stands under two labels: left out." in made.not_kept
 
 
 def test_nested_stretches_under_two_labels_are_left_out_and_touching_ones_stay():
@@ -82,7 +82,7 @@ def test_nested_stretches_under_two_labels_are_left_out_and_touching_ones_stay()
     rows = rows_of(listed)
     made = propose(replace(rows, end=np.array([100.0, 30, 120, 5, 9])))
     assert list(made.rows.names) == ["v_100_120", "w_0_5", "w_5_9"]
-    assert made.not_kept[0] == "2 stretches of time that lie inside another one under another label are left out."
+    assert made.not_kept[0] == "2 stretches of time in or around another one under another label: left out."
 
 
 def test_groups_with_the_same_bytes_go_to_one_side():

@@ -120,17 +120,19 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
 def write_lists(rows: Rows, folder: Path) -> list[Path]:
     """Write `train.csv`, `val.csv`, `test.csv` (those that hold rows): columns file, label, group.
 
-    Labels stand as they were listed; a column that nothing is known of is left out.
+    Labels stand as they were listed; a column that nothing is known of is left out. Of lists of boxes each frame is
+    one line, without label.
     """
+    labelled = rows.labels is not None and rows.boxes is None
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for split, word in enumerate(SPLITS):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", *(["label"] if rows.labels is not None else []), "group"])
+        writer.writerow(["file", *(["label"] if labelled else []), "group"])
         places = [place for place, of in enumerate(rows.splits.tolist()) if of == split]
-        for place in places:
-            writer.writerow(_cells(rows, place))
+        lines = [_cells(rows, place, labelled) for place in places]
+        writer.writerows(lines if rows.boxes is None else dict.fromkeys(map(tuple, lines)))
         path = folder / f"{word}.csv"
         if places:
             write_atomic(path, text.getvalue())
@@ -140,9 +142,9 @@ def write_lists(rows: Rows, folder: Path) -> list[Path]:
     return made
 
 
-def _cells(rows: Rows, place: int) -> list[str]:
+def _cells(rows: Rows, place: int, labelled: bool) -> list[str]:
     cells = [rows.names[place]]
-    if rows.labels is not None:
+    if labelled and rows.labels is not None:
         label = int(rows.labels[place])
         cells.append(rows.classes[label] if label >= 0 else "")
     return [*cells, str(rows.group_names[int(rows.groups[place])]) if rows.groups is not None else ""]

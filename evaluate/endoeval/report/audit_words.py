@@ -14,13 +14,14 @@ from endoeval.splits.nulls import against_nulls
 from endoeval.splits.rows import SPLITS, GroupRule, Rows
 
 NO_GROUPS = "no group key: independence cannot be shown"
+ALONE = "one split only: independence cannot be shown"
 
 
 def state(audit: Audit) -> str:
-    """In two words: faults found, clean; without a group key never clean."""
+    """In two words: faults found, clean; without a group key, or beside no other list, never clean."""
     if audit.faults:
         return "faults found"
-    return "clean" if _has_key(audit) else NO_GROUPS
+    return _unshown(audit) or "clean"
 
 
 def verdict(audit: Audit) -> tuple[str, str, str]:
@@ -69,9 +70,11 @@ def without_names(audit: Audit) -> Audit:
     return replace(audit, findings=findings, rule=rule, understood=_counted(audit.rows, audit.rule), folds=folds)
 
 
-def _has_key(audit: Audit) -> bool:
-    """False too where each row is a group of its own: such a key joins nothing."""
-    return audit.rows.groups is not None and all(finding.check != "groups-of-one" for finding in audit.findings)
+def _unshown(audit: Audit) -> str:
+    """Why nobody can say that the splits are independent, or "". A key that gives each row a group joins nothing."""
+    if audit.rows.groups is None or any(finding.check == "groups-of-one" for finding in audit.findings):
+        return NO_GROUPS
+    return ALONE if len(sizes(audit.rows)) < 2 else ""
 
 
 def _counted(rows: Rows, rule: GroupRule | None) -> tuple[str, ...]:
@@ -87,9 +90,10 @@ def _apart(audit: Audit) -> str:
     if found:
         first = found[0].text.rstrip(".") or f"{found[0].check}, {found[0].count:,}"
         more = f"; {len(found) - 1} more {'check' if len(found) == 2 else 'checks'} found faults" if found[1:] else ""
-        return sentence(f"{first}{more}" if _has_key(audit) else f"{NO_GROUPS}; besides, {first}{more}")
-    if audit.rule is None or not _has_key(audit):
-        return sentence(NO_GROUPS)
+        unshown = _unshown(audit)
+        return sentence(f"{unshown}; besides, {first}{more}" if unshown else f"{first}{more}")
+    if audit.rule is None or _unshown(audit):
+        return sentence(_unshown(audit))
     return f"No check found a fault: under the group key '{audit.rule.name}' nothing stands in two splits."
 
 

@@ -37,10 +37,10 @@ def null_rows(rows: Rows) -> tuple[NullRow, ...]:
     """The rows that anybody gets for free on this test list; val is left aside.
 
     Args:
-        rows: lists with labels in train and test; others give no row.
+        rows: lists with labels of two classes or more in train and test; others give no row.
     Returns: largest class; with a group key the group lookup; with known times the nearest in time.
     """
-    if rows.labels is None:
+    if rows.labels is None or len(rows.classes) < 2:
         return ()
     train = np.flatnonzero((rows.splits == TRAIN) & (rows.labels >= 0))
     test = np.flatnonzero((rows.splits == TEST) & (rows.labels >= 0))

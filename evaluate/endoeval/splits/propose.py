@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoeval.splits.balance import assign
+from endoeval.splits.finding import several
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 from endoshards.errors import BadInput
 
@@ -88,12 +89,13 @@ def _without_doubles(rows: Rows) -> tuple[Ints, list[str]]:
     said = []
     doubles = size - len(first)
     if doubles:
-        said.append(f"{doubles:,} rows that stood twice are listed once.")
+        said.append(f"{several(doubles, 'row that stood twice is', 'rows that stood twice are')} listed once.")
     if contradicted:
-        said.append(f"{len(contradicted):,} names that stand under two labels are left out.")
+        said.append(f"{several(len(contradicted), 'name that stands', 'names that stand')} under two labels: left out.")
     left = sum(1 for name, place in first.items() if place in nested and name not in contradicted)
     if left:
-        said.append(f"{left:,} stretches of time that lie inside another one under another label are left out.")
+        what = several(left, "stretch of time in or around another", "stretches of time in or around another")
+        said.append(f"{what} one under another label: left out.")
     return np.array(places, dtype=np.int64), said
 
 
