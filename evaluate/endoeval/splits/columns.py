@@ -130,7 +130,7 @@ def _share_of_paths(values: Sequence[str]) -> float:
 
 
 def _rising(columns: Mapping[str, Sequence[str]]) -> tuple[str | None, str | None]:
-    """Of columns without a header: two numbers that rise in every row, from many begins, after recurring names."""
+    """Of columns without a header: two numbers that rise in every row and tell rows of one name apart."""
     names = list(columns)
     for file, one, other in zip(names, names[1:], names[2:], strict=False):
         try:
@@ -138,7 +138,8 @@ def _rising(columns: Mapping[str, Sequence[str]]) -> tuple[str | None, str | Non
         except ValueError:
             continue
         recur = len(set(columns[file])) < 0.8 * len(pairs)
-        if recur and len({a for a, _ in pairs}) > 2 and all(a < b for a, b in pairs):
+        apart = len(set(zip(columns[file], columns[one], strict=True))) >= 0.9 * len(pairs)
+        if recur and apart and len({b for _, b in pairs}) > 2 and all(a < b for a, b in pairs):
             return one, other
     return None, None
 
@@ -161,15 +162,12 @@ def _one_hot(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> tupl
 
 
 def _by_values(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> str | None:
-    """The column that can be a label: few values, each of them often; the last such, words before numbers."""
+    """The column that can be a label: few values, each of them often; of several that with fewest, words first."""
     fit = []
     for name in names:
-        values = columns[name]
-        distinct = set(values)
-        if 1 <= len(distinct - {""}) <= max(2, min(1000, len(values) // 2)):
+        distinct = set(columns[name])
+        count = len(distinct - {""})
+        if 1 <= count <= max(2, min(1000, len(columns[name]) // 2)):
             is_word = any(re.search("[A-Za-z]", value) for value in list(distinct)[:50])
-            fit.append((is_word, -len(distinct) if not is_word else 0, name))
-    if not fit:
-        return None
-    best = max(fit, key=lambda item: item[:2])
-    return best[2]
+            fit.append((count > 1, -count, is_word, name))
+    return max(fit, key=lambda item: item[:3])[3] if fit else None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from endoeval.splits import audit
 from endoeval.splits.listed import read_list
 from endoeval.splits.read import read
-from endoshards.errors import BadInput, BadOption
+from endoshards.errors import BadInput, BadOption, EndoError
 
 ROWS = [(f'my set/case {p}/it\'s "{i}", so.jpg', ("polyp", "normal")[(p + i) % 2]) for p in range(8) for i in range(4)]
 PLAIN = [(f"case_{p}/{i:03d}.jpg", ("polyp", "normal")[(p + i) % 2]) for p in range(8) for i in range(4)]
@@ -356,3 +359,34 @@ def test_folds_as_nnu_net_writes_them(tmp_path):
     found = audit(path)
     assert len(found.folds) == 3
     assert found.findings == ()
+
+
+def test_of_columns_without_a_header_the_one_with_fewest_values_is_the_label(tmp_path):
+    path = tmp_path / "l.csv"
+    path.write_text("".join(f"{i}.jpg,P{i // 4:02d},{i % 3},7\n" for i in range(48)))
+    table = read(path)
+    assert table.labels == [str(i % 3) for i in range(48)]
+    assert "not used: column 2, column 4" in table.understood[0]
+
+
+@given(st.one_of(st.text(max_size=200), st.binary(max_size=200)))
+def test_whatever_a_file_holds_it_is_read_or_refused(tmp_path_factory, held):
+    path = tmp_path_factory.mktemp("lists") / "l.csv"
+    path.write_bytes(held if isinstance(held, bytes) else held.encode("utf-8", "surrogatepass"))
+    try:
+        audit(path)
+    except EndoError as error:
+        assert str(error).endswith((".", "csv"))
+
+
+ALPHABET = st.sampled_from(
+    ["a", "1", ",", ";", "\t", " ", "\n", '"', "/", ".jpg", "file", "label", "{", "[", "]", "}", ":"]
+)
+
+
+@given(st.lists(ALPHABET, max_size=60))
+def test_whatever_looks_like_a_list_is_read_or_refused(tmp_path_factory, parts):
+    path = tmp_path_factory.mktemp("lists") / "l.csv"
+    path.write_text("".join(parts))
+    with contextlib.suppress(EndoError):
+        audit(path)
