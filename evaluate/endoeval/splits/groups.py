@@ -156,7 +156,7 @@ def left_out(labels: Ints, keys: Ints) -> float:
 
 def _candidates(kept: Kept, tier: float, distinct: int) -> list[_Candidate]:
     """The keys of one kind that join rows; `distinct` names are there to be joined."""
-    limit = distinct - 1 if tier > 1.5 else int(WEAK_SHARE * distinct)
+    limit = distinct - 1 if tier > 1 else int(WEAK_SHARE * distinct)
     patterns = [(name, pattern) for name, of, pattern in PATTERNS if of == tier]
     made = [_by_pattern(name, tier, kept.path, pattern, limit) for name, pattern in patterns]
     if tier == 5:
@@ -181,7 +181,7 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     if name == HEXADECIMAL and not _mostly(pc.struct_field(probe, "key"), "[a-fA-F]"):
         return None  # dates and counters have digits alone
     # Were a fifth of a million rows joined, some dozens of pairs would show among so many.
-    if tier <= 1.5 and pc.count_distinct(pc.struct_field(probe, "key")).as_py() == PROBE:
+    if tier <= 1 and pc.count_distinct(pc.struct_field(probe, "key")).as_py() == PROBE:
         return None
     found = pc.extract_regex(texts, pattern)
     if found.null_count > (1 - COVERAGE) * len(texts):

@@ -131,6 +131,18 @@ def test_numbers_that_begin_anew_in_each_class_folder_are_other_lesions():
     assert found.rule.count == 40
 
 
+def test_a_few_pairs_of_sides_among_single_rows_are_joined():
+    left = [(f"{i:04d}_left.jpg", "ab"[i % 2]) for i in range(100)]
+    right = [(f"{i:04d}_right.jpg", "ab"[i % 2]) for i in range(90, 200)]
+    assert {f.check: f.count for f in audit(left, right).findings} == {"groups-train-test": 10}
+
+
+def test_a_few_shared_cases_among_single_rows_are_found():
+    train = [(f"case_{i}_a.jpg", "ab"[i % 2]) for i in range(300)]
+    test = [(f"case_{i}_b.jpg", "ab"[i % 2]) for i in range(297, 400)]
+    assert {f.check: f.count for f in audit(train, test).findings} == {"groups-train-test": 3}
+
+
 def test_numbers_that_run_through_all_class_folders_are_one_count():
     rows = [(f"{kind}/case_{i}_{j}.jpg", kind) for j, kind in enumerate(("polyp", "ulcer")) for i in range(20)]
     found = audit(rows[:30], rows[30:])
