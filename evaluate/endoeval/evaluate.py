@@ -22,7 +22,7 @@ from endoeval.encoders.network import Network, random_like, resolve_device
 from endoeval.features import patches_of, vectors_of
 from endoeval.protocols.knn import knn
 from endoeval.protocols.logistic import logistic
-from endoeval.protocols.nulls import GRID, majority, mean_mask
+from endoeval.protocols.nulls import GRID, frame_numbers, group_lookup, majority, mean_mask, nearest_in_time
 from endoeval.protocols.outcome import ClassOutcome, MaskOutcome
 from endoeval.protocols.segmentation import STRETCH, segmentation
 from endoeval.report.files import write_results
@@ -90,7 +90,7 @@ class _Work:
     computed: int = 0
 
     def blind(self, task: ReadyTask) -> None:
-        """The null row that looks at no pixel."""
+        """The null rows that look at no pixel: more of them where a published split has groups on both sides."""
         classes = task.data.task == "classes"
         name, protocol = ("majority class", "majority") if classes else ("mean mask", "mean_mask")
         who = Judged(name, f"null-{protocol}", "null", {})
@@ -102,6 +102,25 @@ class _Work:
             return _made_masks(task, mean_mask(task.truth_on((GRID, GRID)), task.folds), 0)
 
         self._row(task, who, protocol, make)
+        if classes and task.as_published:
+            self._lookups(task)
+
+    def _lookups(self, task: ReadyTask) -> None:
+        labels, k = np.asarray(task.data.labels), len(task.data.classes)
+        _, group = np.unique(task.data.groups, return_inverse=True)
+
+        def looked() -> Made:
+            return _made_classes(task, group_lookup(labels, group, task.folds, k), 0)
+
+        self._row(task, Judged("group lookup", "null-group_lookup", "null", {}), "group_lookup", looked)
+        times = frame_numbers([sample.key for sample in task.data.samples])
+        if times is None:
+            return
+
+        def near() -> Made:
+            return _made_classes(task, nearest_in_time(labels, group, times, task.folds, k), 0)
+
+        self._row(task, Judged("nearest in time", "null-nearest_in_time", "null", {}), "nearest_in_time", near)
 
     def encoder(self, task: ReadyTask, judge: _Judge) -> None:
         """All rows of one encoder on one set, its random twins after it."""
@@ -162,7 +181,7 @@ def _tasks(request: Request, progress: Progress) -> list[ReadyTask]:
     tasks = []
     for number, data in enumerate(sets):
         progress("reading labelled sets", number, len(sets))
-        tasks.append(prepare(data, request.folds, request.seed))
+        tasks.append(prepare(data, request.folds, request.seed, as_published=request.as_published))
     progress("reading labelled sets", len(sets), len(sets))
     return tasks
 

@@ -30,6 +30,8 @@ class Request:
     protocols: tuple[str, ...] = (*CLASS_PROTOCOLS, *MASK_PROTOCOLS)
     group_pattern: str | None = None
     folds: int = 5
+    as_published: bool = False
+    """Official splits in which groups stand on both sides are kept, and marked."""
     seed: int = 0
     random_seeds: int = 1
     """Rows of random weights beside each trained encoder."""

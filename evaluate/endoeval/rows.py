@@ -88,7 +88,7 @@ class Row:
 
     @property
     def protocol(self) -> str:
-        """knn, logistic, segmentation, majority or mean_mask."""
+        """knn, logistic, segmentation, majority, group_lookup, nearest_in_time or mean_mask."""
         return str(self.value["protocol"])
 
     @property
@@ -159,7 +159,7 @@ def write_row(job: Job, folder: Path, made: Made) -> Row:
             "samples": len(data.samples),
             "groups": len(set(data.groups)),
             "grouping": data.grouping,
-            "split": "official" if data.splits else "by group",
+            "split": _split(job.task),
             "folds": len(job.task.folds),
             "fingerprint": data.fingerprint,
         },
@@ -181,6 +181,12 @@ def write_row(job: Job, folder: Path, made: Made) -> Row:
     write_json(path, value)
     # Read back, so that a first run and a repeated one show the very same values.
     return Row(path, read_json(path), job.who.role)
+
+
+def _split(task: ReadyTask) -> str:
+    if task.data.splits is None:
+        return "by group"
+    return "as-published" if task.as_published else "official"
 
 
 def _metrics(predicted: Predictions) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -15,7 +15,7 @@ from endoeval.metrics.masks import overlap
 from endoeval.predictions import ClassPredictions, MaskPredictions
 from endoeval.protocols.outcome import ClassOutcome, LabelledVectors, MaskOutcome
 from endoeval.protocols.segmentation import coarse_truth
-from endoeval.splits import Fold, cross_validation, official
+from endoeval.splits.folds import Fold, cross_validation, official, shared_groups
 from endoshards.errors import BadInput
 
 MIN_CLASS_GROUPS = 3
@@ -31,6 +31,8 @@ class ReadyTask:
     sizes: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
     """What a reader of its numbers must know, one sentence each."""
+    as_published: bool = False
+    """The set's own split, in which groups stand on both sides: marked, and never a number of new patients."""
     _grids: dict[tuple[int, int], NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -87,7 +89,11 @@ class ReadyTask:
 
     def _checked(self, scored: NDArray[np.int64]) -> NDArray[np.int64]:
         if not np.array_equal(scored, self.scored):
-            raise RuntimeError(f"{len(scored)} samples were scored, {len(self.scored)} are listed")
+            unlike = np.setxor1d(scored, self.scored)
+            named = ", ".join(self.data.samples[i].key for i in unlike[:5])
+            raise RuntimeError(
+                f"{len(scored)} samples were scored, {len(self.scored)} are listed; on one side only: {named}"
+            )
         return scored
 
     def _names(self, at: NDArray[np.int64]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -95,9 +101,14 @@ class ReadyTask:
         return tuple(sample.key for sample in samples), tuple(sample.group for sample in samples)
 
 
-def prepare(data: LabelledSet, folds: int, seed: int) -> ReadyTask:
+def prepare(data: LabelledSet, folds: int, seed: int, *, as_published: bool = False) -> ReadyTask:
     """Read every picture and mask once, and lay the folds: a fault is found before anything is scored.
 
+    Args:
+        data: the set.
+        folds: wanted number where it has no split of its own.
+        seed: of the folds.
+        as_published: keep an official split in which groups stand on both sides, and mark it.
     Raises: BadInput for a picture or mask that cannot be read, a group in two splits, or too few groups.
     """
     sizes, resized = [], []
@@ -111,8 +122,9 @@ def prepare(data: LabelledSet, folds: int, seed: int) -> ReadyTask:
     if data.splits is None:
         made = cross_validation(data.labels, data.groups, folds, seed)
     else:
-        made = official(data.splits, data.labels, data.groups, seed)
-    notes = [*_grouping_notes(data, made), *_class_notes(data, made)]
+        made = official(data.splits, data.labels, data.groups, seed, as_published=as_published)
+    shared = shared_groups(data.groups, data.splits) if data.splits is not None else {}
+    notes = [*_shared_notes(data, shared), *_grouping_notes(data, made), *_class_notes(data, made)]
     if data.splits is None and len(made) < folds:
         notes.append(
             f"{folds} folds were asked for; there are {len(made)} groups, so {len(made)} folds were laid, "
@@ -120,7 +132,7 @@ def prepare(data: LabelledSet, folds: int, seed: int) -> ReadyTask:
         )
     if resized:
         notes.append(f"{len(resized)} masks had another size than their picture and were resized (nearest).")
-    return ReadyTask(data, made, tuple(sizes), tuple(notes))
+    return ReadyTask(data, made, tuple(sizes), tuple(notes), bool(shared))
 
 
 def cut(map_: NDArray[np.float32], threshold: float, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -135,6 +147,15 @@ def _fitted(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]
         return mask
     resized = cv2.resize(mask.astype(np.uint8), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
     return resized > 0
+
+
+def _shared_notes(data: LabelledSet, shared: Mapping[str, Sequence[str]]) -> list[str]:
+    if not shared:
+        return []
+    return [
+        f"As published: {len(shared)} of {len(set(data.groups))} groups stand on both sides of the split, so these "
+        "are no numbers of new patients."
+    ]
 
 
 def _grouping_notes(data: LabelledSet, folds: Sequence[Fold]) -> list[str]:

@@ -24,6 +24,11 @@ app = typer.Typer(
 COMMANDS: tuple[tuple[str, type, str], ...] = (
     ("pretrain", configs.PretrainConfig, "Train an encoder on shards; the same line again resumes."),
     ("eval", configs.EvalConfig, "Judge encoders on labelled sets, with intervals by patient and null rows."),
+    (
+        "audit-split",
+        configs.AuditSplitConfig,
+        "Say whether a score on these lists can mean anything; no picture needed.",
+    ),
     ("status", configs.RunsConfig, "Say how the runs stand."),
     ("export", configs.ExportConfig, "Write a run's encoder as a folder that timm loads."),
     ("doctor", configs.DoctorConfig, "Say what this machine has and what is missing."),
@@ -33,7 +38,7 @@ COMMANDS: tuple[tuple[str, type, str], ...] = (
 
 def _runner(name: str) -> Any:
     def run(config: Any) -> None:
-        import_module(f"endomae.commands.{name}").run(config)
+        import_module(f"endomae.commands.{name.replace('-', '_')}").run(config)
 
     return run
 

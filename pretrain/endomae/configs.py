@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -130,6 +130,7 @@ class EvalConfig:
     protocols: tuple[str, ...] = option(PROTOCOLS, "knn, logistic, segmentation; repeatable.", flag="--protocol")
     group_pattern: str | None = option(None, "Regular expression on a file's path; its first group is the patient.")
     folds: int = option(5, "Folds by group where a set has no split of its own.")
+    as_published: bool = option(False, "Keep a set's own split though groups stand on both sides, marked.")
     seed: int = option(0, "Seed of folds and heads.")
     random_seeds: int = option(1, "Random-weight rows beside each encoder.")
     out: Path | None = option(None, "Result folder; results/<name> if not given.", how=True)
@@ -148,6 +149,37 @@ class EvalConfig:
             raise BadOption(f"--random-seeds is {self.random_seeds}; 0 or more are wanted.")
         if self.batch < 1:
             raise BadOption(f"--batch is {self.batch}; at least 1 is wanted.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSplitConfig:
+    """Options of `endomae audit-split`."""
+
+    train: Path = option(MISSING, "List of the training rows, one list of all rows, or class folders.", argument=True)
+    test: Path | None = option(None, "List of the test rows; none where the first list has a split.", argument=True)
+    val: Path | None = option(None, "List of the validation rows.")
+    split_column: str | None = option(None, "Column of one list that says train, val, test, or the fold's number.")
+    file_column: str | None = option(None, "Column of the paths or ids, where the header does not tell.")
+    label_column: str | None = option(None, "Column of the labels, where the header does not tell.")
+    group_column: str | None = option(None, "Column that says what must not be split: patient, else video.")
+    groups: Path | None = option(None, "CSV with the columns file and group.")
+    group_pattern: str | None = option(None, "Regular expression on a path; its first group is the patient or video.")
+    classes: int | None = option(None, "Number of classes that the lists are said to have.")
+    data_root: Path | None = option(None, "Folder of the pictures, if there: copies are looked for.", how=True)
+    published: float | None = option(None, "A published accuracy from 0 to 1 (boxes: F1 of frame presence).")
+    propose: Path | None = option(None, "Folder to write clean lists to, split by group.", how=True)
+    seed: int = option(0, "Seed of the proposed lists.")
+    share: bool = option(False, "Leave names of rows and groups out of all that is written and shown.")
+    out: Path | None = option(None, "Result folder; results/audit-<name of the list's folder> if not given.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        if self.published is not None and not 0.0 <= self.published <= 1.0:
+            raise BadOption(
+                f"--published is {self.published:g}; a share from 0 to 1 is wanted, for 55.28 % write 0.5528."
+            )
+        if self.classes is not None and self.classes < 2:
+            raise BadOption(f"--classes is {self.classes}; at least 2 are wanted.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from endoshards.files import write_json
+
+sys.path.append(str(Path(__file__).parent))  # importlib mode puts no test folder on the path
 
 SMALL = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 """A vision transformer of 20,000 numbers: 16 patches."""

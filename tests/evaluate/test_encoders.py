@@ -162,7 +162,9 @@ class TestExport:
         import torch
 
         folder = export(tmp_path / "e", change=lambda t: t.update({"head.weight": torch.zeros(3, 24)}))
-        assert encoders.load(str(folder), "cpu").proof.unused == ("head.weight",)
+        proof = encoders.load(str(folder), "cpu").proof
+        assert proof.unused == ("head.weight",)
+        assert proof.unused_by_role == {"head": ("head.weight",)}
 
     @pytest.mark.parametrize(
         ("change", "words"),

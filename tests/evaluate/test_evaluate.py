@@ -217,6 +217,55 @@ class TestTable:
         assert results.rows[0].headline["value"] == pytest.approx(1 / 3, abs=1e-6)
 
 
+class TestAsPublished:
+    """A split whose groups stand on both sides."""
+
+    @pytest.fixture
+    def shared(self, request_):
+        folder = request_.data_root / "drawn_classes"
+        keys = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
+        rows = "".join(f"{key},{'train' if key.endswith('_0.jpg') else 'test'}\n" for key in keys)
+        (folder / "splits.csv").write_text("file,split\n" + rows)
+        return replace(request_, encoders=("fake:colour",), sets=("drawn_classes",))
+
+    def test_it_is_refused_and_the_option_is_named(self, shared, fakes):
+        with pytest.raises(BadInput, match=r"8 of 8 groups stand in more than one split.*--as-published"):
+            run_eval(shared)
+
+    def test_kept_as_published_it_is_marked_and_the_lookups_stand_beside_it(self, shared, fakes):
+        results = run_eval(replace(shared, as_published=True))
+        nulls = [row.name for row in results.rows if row.role == "null"]
+        assert nulls == ["majority class", "group lookup", "nearest in time"]
+        for row in results.rows:
+            assert row.value["set"]["split"] == "as-published"
+            assert row.value["notes"][0].startswith("As published: 8 of 8 groups stand on both sides")
+        assert "as-published: groups on both sides" in report_line(results.comparisons[0])
+        assert "its own split as published, groups on both sides" in results.table.read_text()
+
+    def test_a_lookup_that_is_right_leaves_nothing_to_separate_from(self, shared, fakes):
+        folder = shared.data_root / "drawn_classes"
+        lines = (folder / "groups.csv").read_text().splitlines()
+        by_label = [f"{line},{line}".split(",") for line in lines[1:]]
+        rows = "".join(f"{file},{group}-{file.split('/')[0]}\n" for file, group, *_ in by_label)
+        (folder / "groups.csv").write_text("file,group\n" + rows)
+        results = run_eval(replace(shared, as_published=True))
+        lookup = next(row for row in results.rows if row.name == "group lookup")
+        assert lookup.headline["value"] == 1.0
+        for comparison in results.comparisons:
+            assert comparison.best.headline["value"] == 1.0
+            assert not comparison.separates
+
+    def test_an_honest_split_has_no_lookup_and_no_mark(self, request_, fakes):
+        folder = request_.data_root / "drawn_classes"
+        keys = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg"))
+        rows = "".join(f"{key},{'test' if key.split('/')[1][1] in '01' else 'train'}\n" for key in keys)
+        (folder / "splits.csv").write_text("file,split\n" + rows)
+        asked = replace(request_, encoders=("fake:colour",), sets=("drawn_classes",), as_published=True)
+        results = run_eval(asked)
+        assert {row.value["set"]["split"] for row in results.rows} == {"official"}
+        assert [row.name for row in results.rows if row.role == "null"] == ["majority class"]
+
+
 class TestFolder:
     def test_the_same_line_again_computes_nothing_and_writes_the_same_bytes(self, request_, tmp_path, export):
         asked = replace(request_, encoders=(str(export(tmp_path / "run-1" / "export")),))

@@ -77,11 +77,12 @@ def load_timm(name: str, device: str) -> Network:
     start = build_timm(name, {}, seed=0)
     model = _published(timm, name).eval()
     started = start.state_dict()
-    changed = sum(not tensor.equal(started[key]) for key, tensor in model.state_dict().items())
+    unchanged = tuple(key for key, tensor in model.state_dict().items() if tensor.equal(started[key]))
+    changed = len(started) - len(unchanged)
     contract = timm_contract(model, "cls" if getattr(model, "global_pool", "") == "token" else "mean")
     probe_image = probe(contract)
     distance = moved(probe_image(start), probe_image(model), changed, f"timm:{name}")
-    proof = Proof(len(started), changed, (), distance)
+    proof = Proof(len(started), changed, unchanged, (), {}, distance)
     return Network(f"timm:{name}", name, contract, model, resolve_device(device), proof=proof)
 
 

@@ -7,14 +7,21 @@ successfully"; a name match with `strict=False` is how that happens.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from endoshards.errors import BadInput
 
-NOT_ENCODER = ("head.", "fc.", "fc_norm.", "decoder", "mask_token", "projector.", "predictor.")
-"""Name starts of tensors of a head or decoder: listed as unused. Any other unused tensor refuses the file."""
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "head": ("head.", "fc.", "fc_norm."),
+    "decoder": ("decoder",),
+    "mask token": ("mask_token",),
+    "projector": ("projector.",),
+    "predictor": ("predictor.",),
+}
+"""Name starts of tensors that no encoder has a place for, by what they are: listed. Any other refuses the file."""
+NOT_ENCODER = tuple(start for starts in ROLES.values() for start in starts)
 
 FEATURES_MOVED = 1e-3
 """Least distance of loaded from seeded features, as a share of the latter's size."""
@@ -28,8 +35,12 @@ class Proof:
     """Tensors of the architecture; all of them were set."""
     changed: int
     """Of these, how many differ from the seeded start."""
+    unchanged: tuple[str, ...]
+    """The others by name: equal to the start, as biases of zeros may be, or never set by who loaded them."""
     unused: tuple[str, ...]
     """Tensors of the file that the encoder has no place for (heads, decoders)."""
+    unused_by_role: Mapping[str, tuple[str, ...]]
+    """The same by what they are."""
     feature_distance: float
     """Mean absolute distance of features before and after, over the mean absolute size before."""
 
@@ -64,10 +75,19 @@ def fill(model: Any, tensors: Mapping[str, Any], probe: Callable[[Any], Any], wh
     for name in sorted(wanted):
         if tensors[name].is_floating_point() and not bool(torch.isfinite(tensors[name]).all()):
             raise BadInput(f"{where}: tensor {name} holds values that are not finite; take an earlier checkpoint.")
-    changed = sum(not torch.equal(tensors[name].to(wanted[name].dtype), wanted[name]) for name in wanted)
+    unchanged = tuple(
+        name for name in sorted(wanted) if torch.equal(tensors[name].to(wanted[name].dtype), wanted[name])
+    )
+    changed = len(wanted) - len(unchanged)
     before = probe(model)
     model.load_state_dict({name: tensors[name] for name in wanted}, strict=True)
-    return Proof(len(wanted), changed, unused, moved(before, probe(model), changed, where))
+    return Proof(len(wanted), changed, unchanged, unused, by_role(unused), moved(before, probe(model), changed, where))
+
+
+def by_role(unused: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Tensors of `ROLES`, those roles only that hold one."""
+    found = {role: tuple(name for name in unused if name.startswith(starts)) for role, starts in ROLES.items()}
+    return {role: names for role, names in found.items() if names}
 
 
 def moved(before: Any, after: Any, changed: int, where: str) -> float:

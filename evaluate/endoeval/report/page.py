@@ -99,8 +99,10 @@ def _encoders(results: Results) -> Html:
         if "parameters" in about:
             pairs.append(("parameters", about["parameters"]))
         if proof:
-            unused = ", ".join(proof["unused"]) or "none"
+            roles = proof["unused_by_role"].items() if "unused_by_role" in proof else [("", proof["unused"])]
+            unused = "; ".join(f"{role}: {', '.join(names)}".removeprefix(": ") for role, names in roles) or "none"
             pairs.append(("load", f"{proof['tensors']} tensors set, {proof['changed']} differ from a seeded start"))
             pairs.append(("unused tensors", unused))
+            pairs.append(("tensors as they started", ", ".join(proof.get("unchanged", ())) or "none"))
         parts.append(facts(pairs))
     return Html("".join(parts))

@@ -20,7 +20,7 @@ from endoeval.rows import Row
 
 FOOT = """\
 Intervals: 95 %, delete-one-group jackknife with Student's t over groups (patients or videos), never over images.
-Random weights, majority class and mean mask are null rows: what anybody gets without training. A row separates
+Random weights, majority class, mean mask and lookups are null rows: what anybody gets without training. A row separates
 only if the whole interval of its paired difference to the best null row lies above zero. Pool: whether images of
 these sets, or their patients, were in the pretraining data was not checked.
 """
@@ -50,7 +50,8 @@ def set_sentence(row: Row) -> str:
     """What a set is, in one sentence."""
     about, scored = row.value["set"], row.value["scored"]
     what = f"{len(about['classes'])} classes ({', '.join(about['classes'])})" if about["classes"] else "masks"
-    split = "its own split" if about["split"] == "official" else f"{about['folds']} folds by group"
+    splits = {"official": "its own split", "as-published": "its own split as published, groups on both sides"}
+    split = splits.get(about["split"], f"{about['folds']} folds by group")
     groups = {"none": "no groups", "pattern": "groups by pattern", "groups.csv": "groups from groups.csv"}
     return (
         f"{about['samples']} images, {what}; {groups[about['grouping']]}; {split}; "

@@ -25,6 +25,8 @@ PROTOCOL_WORDS = {
     "logistic": "logistic",
     "segmentation": "linear seg.",
     "majority": "–",
+    "group_lookup": "–",
+    "nearest_in_time": "–",
     "mean_mask": "–",
 }
 ALSO = ("balanced_accuracy", "accuracy", "iou", "dice_by_group")
@@ -102,10 +104,11 @@ def by_group(row: Row) -> str:
 
 
 def counts(row: Row) -> str:
-    """`13 groups, 138 images, seed 0`."""
+    """`13 groups, 138 images, seed 0`, and whether the split is one that shares groups."""
     scored = row.value["scored"]
     unit = "groups" if row.value["set"]["grouping"] != "none" else "single pictures as groups"
-    return f"{scored['groups']} {unit}, {scored['samples']} images, seed {row.value['seed']}"
+    mark = ", as-published: groups on both sides" if row.value["set"]["split"] == "as-published" else ""
+    return f"{scored['groups']} {unit}, {scored['samples']} images, seed {row.value['seed']}{mark}"
 
 
 def heading(row: Row) -> str:

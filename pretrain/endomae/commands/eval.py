@@ -30,6 +30,7 @@ def run(config: EvalConfig) -> None:
         protocols=config.protocols,
         group_pattern=config.group_pattern,
         folds=config.folds,
+        as_published=config.as_published,
         seed=config.seed,
         random_seeds=config.random_seeds,
         device=config.device,

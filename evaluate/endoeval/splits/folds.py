@@ -101,14 +101,21 @@ def inner_folds(
     return tuple((train[fold != number], train[fold == number]) for number in np.unique(fold))
 
 
-def official(splits: Sequence[str], labels: Sequence[int], groups: Sequence[str], seed: int) -> tuple[Fold, ...]:
+def official(
+    splits: Sequence[str], labels: Sequence[int], groups: Sequence[str], seed: int, *, as_published: bool = False
+) -> tuple[Fold, ...]:
     """The folds of a published split: train (val) test, or whole numbers for published folds.
 
     With `val`, choices are made on it and the final fit uses train and val together.
 
+    Args:
+        splits, labels, groups: of each sample.
+        seed: of the inner folds.
+        as_published: keep a split in which groups stand on both sides; its numbers are none of new patients.
     Raises: BadInput for a group in two splits, or words that are neither.
     """
-    refuse_shared_groups(groups, splits)
+    if not as_published:
+        refuse_shared_groups(groups, splits)
     words = set(splits)
     position = np.asarray(splits, dtype=str)
     if all(word.isdigit() for word in words) and len(words) >= 2:
@@ -124,18 +131,24 @@ def official(splits: Sequence[str], labels: Sequence[int], groups: Sequence[str]
     return (Fold(np.sort(np.concatenate([train, val])), test, inner),)
 
 
-def refuse_shared_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
-    """Raises: BadInput naming groups that stand in more than one split."""
+def shared_groups(groups: Sequence[str], splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Groups that stand in more than one split, sorted, each with its splits."""
     seen: dict[str, set[str]] = {}
     for group, split in zip(groups, splits, strict=True):
         seen.setdefault(group, set()).add(split)
-    shared = sorted(group for group, where in seen.items() if len(where) > 1)
+    return {group: tuple(sorted(seen[group])) for group in sorted(seen) if len(seen[group]) > 1}
+
+
+def refuse_shared_groups(groups: Sequence[str], splits: Sequence[str]) -> None:
+    """Raises: BadInput naming groups that stand in more than one split."""
+    shared = shared_groups(groups, splits)
     if shared:
-        first = ", ".join(f"{group} ({' and '.join(sorted(seen[group]))})" for group in shared[:5])
+        first = ", ".join(f"{group} ({' and '.join(where)})" for group, where in list(shared.items())[:5])
         more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
         raise BadInput(
-            f"{len(shared)} of {len(seen)} groups stand in more than one split: {first}{more}. "
-            "A number from such a split is no number of new patients; move each group to one side."
+            f"{len(shared)} of {len(set(groups))} groups stand in more than one split: {first}{more}. "
+            "A number from such a split is no number of new patients; move each group to one side, or pass "
+            "--as-published to repeat it as it is, marked, with its null rows beside it."
         )
 
 

@@ -1,0 +1,210 @@
+"""The audit of a split: lists in, what can be said of a score on them out. Reads; writes nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endoeval.splits.checks import find
+from endoeval.splits.constant_box import BoxNull, box_null
+from endoeval.splits.copies import byte_digests, copy_findings
+from endoeval.splits.finding import Finding
+from endoeval.splits.given_groups import Groups, as_given, from_pattern, from_table
+from endoeval.splits.groups import Grouping, from_names, indexed
+from endoeval.splits.names import Names, cut
+from endoeval.splits.nulls import NullRow, null_rows
+from endoeval.splits.parts import Source
+from endoeval.splits.read import Table, read
+from endoeval.splits.rows import TEST, TRAIN, GroupRule, Rows
+from endoeval.splits.times import places
+from endoshards.errors import BadInput, BadOption
+
+if TYPE_CHECKING:
+    from endoeval.splits.power import Power
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is known of one split."""
+
+    rows: Rows
+    understood: tuple[str, ...]
+    """What was read, in lines: form and columns of each list, samples, classes."""
+    rule: GroupRule | None
+    findings: tuple[Finding, ...]
+    """Faults first."""
+    nulls: tuple[NullRow, ...]
+    box: BoxNull | None
+    power: Power
+    published: float | None
+    folds: tuple[Audit, ...] = ()
+    """Of a list with fold numbers: the audit of each fold against the rest. The fields above are those of the fold with
+    the largest share of test rows under a fault, its findings those of all folds."""
+
+    @property
+    def faults(self) -> bool:
+        """True where a check found a fault."""
+        return any(finding.kind == "fault" for finding in self.findings)
+
+
+def audit(
+    train: Source,
+    test: Source | None = None,
+    val: Source | None = None,
+    groups: Groups | None = None,
+    *,
+    group_column: str | None = None,
+    group_pattern: str | None = None,
+    split_column: str | None = None,
+    file_column: str | None = None,
+    label_column: str | None = None,
+    classes: int | None = None,
+    data_root: Path | None = None,
+    published: float | None = None,
+) -> Audit:
+    """Can the score on these lists mean anything? No picture is needed.
+
+    Args:
+        train: a list file, a class folder, names, (name, label) pairs or columns; with `test` None, one list with a
+            split column (fold numbers: each fold against the rest), or a test list alone.
+        test, val: the other lists.
+        groups: group of each name, or a CSV with the columns file and group.
+        group_column: column that holds the group; group_pattern: expression on the name, its group 1 (or what it
+            matches) is the group. Without any of the three, the names are searched.
+        split_column, file_column, label_column: columns that headers don't tell.
+        classes: number of classes that the list is said to have.
+        data_root: folder of the files, for copies.
+        published: a score in [0, 1] to put beside the null rows.
+    Raises: BadInput for lists that can't be understood; BadOption for a malformed pattern or score.
+    """
+    given = [
+        word
+        for word, value in (("--groups", groups), ("--group-column", group_column), ("--group-pattern", group_pattern))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise BadOption(f"{' and '.join(given)} are given; one of them says what a group is.")
+    if published is not None and not 0 <= published <= 1:
+        raise BadOption(f"the published score is {published:g}; scores run from 0 to 1: write 55.28 % as 0.5528.")
+    table = read(
+        train,
+        test,
+        val,
+        file_column=file_column,
+        label_column=label_column,
+        group_column=group_column,
+        split_column=split_column,
+    )
+    codes, words = indexed(table.labels) if table.labels is not None else (None, ())
+    codes, words = _labels(codes, words)
+    _refuse_one_class(words, table)
+    names = cut(table.names)
+    grouping = _grouping(table, names, (codes, words), groups, group_pattern)
+    rows = _rows(table, names, codes, words, grouping)
+    if data_root is not None:
+        rows = replace(rows, digests=byte_digests(table.listed(), table.names, data_root))
+
+    def of(rows: Rows) -> Audit:
+        from endoeval.splits.power import expected  # scipy.stats takes a second to load; folds alone don't need it
+
+        findings = find(rows, names, same_bytes=table.same_bytes, classes=classes)
+        if data_root is not None:
+            findings += copy_findings(rows, table.listed(), data_root)
+            findings.sort(key=lambda finding: finding.kind != "fault")
+        nulls, box, power = null_rows(rows), box_null(rows), expected(rows)
+        return Audit(rows, table.understood, rows.rule, tuple(findings), nulls, box, power, published)
+
+    return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
+
+
+def _of_folds(rows: Rows, folds: NDArray[np.int64], of: Callable[[Rows], Audit]) -> Audit:
+    """Each fold as the test, the rest as train; a finding is that of its worst fold."""
+    numbers = [int(number) for number in np.unique(folds)]
+    audits = [of(replace(rows, splits=np.where(folds == n, TEST, TRAIN).astype(np.int8))) for n in numbers]
+    by_check: dict[str, list[tuple[int, Finding]]] = {}
+    for number, found in zip(numbers, audits, strict=True):
+        for finding in found.findings:
+            by_check.setdefault(finding.check, []).append((number, finding))
+    merged = [_worst(found, len(numbers)) for found in by_check.values()]
+    merged.sort(key=lambda finding: finding.kind != "fault")
+    top = max(audits, key=lambda a: max((f.test_share or 0.0 for f in a.findings if f.kind == "fault"), default=0.0))
+    said = (*top.understood, f"{len(numbers)} folds, each audited as the test against the rest")
+    return replace(top, understood=said, findings=tuple(merged), folds=tuple(audits))
+
+
+def _worst(found: Sequence[tuple[int, Finding]], folds: int) -> Finding:
+    number, worst = max(found, key=lambda item: (item[1].test_share or 0.0, item[1].count))
+    if len(found) == folds and all(finding == worst for _, finding in found):
+        return worst
+    text = f"fold {number} against the rest: {worst.text} (found in {len(found)} of {folds} folds, here the most)"
+    return replace(worst, text=text)
+
+
+def _labels(
+    codes: NDArray[np.int64] | None, words: tuple[str, ...]
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Classes in the order of their numbers where all are numbers; rows without a label get -1."""
+    if codes is None:
+        return None, ()
+    order = list(range(len(words)))
+    if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", word) for word in words if word):
+        order.sort(key=lambda i: float(words[i] or 0))
+    kept = [i for i in order if words[i]]
+    place = np.full(len(words), -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    return place[codes], tuple(words[i] for i in kept)
+
+
+def _grouping(
+    table: Table,
+    names: Names,
+    labels: tuple[NDArray[np.int64] | None, tuple[str, ...]],
+    groups: Groups | None,
+    pattern: str | None,
+) -> Grouping | None:
+    """What was given, else a column that is named so, else what the names hold."""
+    if groups is not None:
+        return from_table(table.names, table.listed(), groups)
+    if pattern is not None:
+        return from_pattern(table.names, table.listed(), pattern)
+    if table.groups is not None:
+        return as_given(table.groups, table.names, f"column {table.group_column}", "a column of the lists says so")
+    return from_names(names, table.splits, *labels)
+
+
+def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:
+    if len(classes) == 1 and table.boxes is None:
+        raise BadInput(
+            f"all {len(table.names):,} rows have the label {classes[0]}; at least two classes are wanted, "
+            "for any score on one class is 1. Name another column with --label-column."
+        )
+
+
+def _rows(
+    table: Table, names: Names, labels: NDArray[np.int64] | None, classes: tuple[str, ...], grouping: Grouping | None
+) -> Rows:
+    start, end = table.start, table.end
+    if start is None and grouping is not None:
+        where = grouping.rest if grouping.rest is not None else names.stem
+        start, end = places(where, grouping.groups) or (None, None)
+    elif start is not None and end is not None:
+        end = np.maximum(start, end)
+    return Rows(
+        table.names,
+        table.splits,
+        labels,
+        classes,
+        grouping.groups if grouping else None,
+        grouping.names if grouping else (),
+        grouping.rule if grouping else None,
+        start,
+        end,
+        table.boxes,
+        None,
+    )

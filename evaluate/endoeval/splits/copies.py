@@ -1,0 +1,153 @@
+"""Copies between splits, where the files are at hand: equal bytes, and pictures that look alike by a perceptual hash.
+
+The hash is a first net: copies of another encoding or brightness are found, shifted and cropped ones mostly not
+(64-bit DCT hash inside the trimmed border: different pictures differ by 14 bits or more, copies by 2 at most).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endoeval.splits.finding import Finding, several
+from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
+from endoshards.errors import BadInput
+
+Hashes = NDArray[np.uint64]
+NEAR_BITS = 4
+"""Pictures whose hashes differ by this many bits or fewer count as near copies."""
+DARK = 24
+LIT_SHARE = 0.2
+"""Rows and columns with fewer pixels above `DARK` than this share are border; more than the ringing of JPEG lights."""
+BLOCK = 2048
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def byte_digests(listed: Sequence[str], names: Sequence[str], root: Path) -> list[str]:
+    """SHA-256 of each row's file under `root`, "" where there is none.
+
+    Raises: BadInput where no file of the lists lies there.
+    """
+    made: dict[Path, str] = {}
+    digests = []
+    for row, name in zip(listed, names, strict=True):
+        path = find_file(root, row, name)
+        if path is not None and path not in made:
+            with path.open("rb") as file:
+                made[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        digests.append(made[path] if path is not None else "")
+    if not made:
+        raise BadInput(
+            f"none of the {len(names):,} listed files lies under {root}; {names[0]} was looked for, for one."
+        )
+    return digests
+
+
+def find_file(root: Path, listed: str, name: str) -> Path | None:
+    """The file of a row: its listed path, its stripped one, or the listed one less its first folders, under `root`."""
+    parts = listed.split("/")
+    for tail in (name, *("/".join(parts[i:]) for i in range(len(parts)))):
+        path = root / tail.lstrip("/")
+        if path.is_file():
+            return path
+    return None
+
+
+def copy_findings(rows: Rows, listed: Sequence[str], root: Path) -> list[Finding]:
+    """Equal bytes (faults) and near copies (notes) between splits; files that are missing are a note."""
+    assert rows.digests is not None
+    digests = np.array(rows.digests)
+    there = digests != ""
+    findings = []
+    if not there.all():
+        missing = np.flatnonzero(~there)
+        text = f"{len(missing):,} of {len(there):,} listed files are not under the data root: no copy of them is seen"
+        findings.append(Finding("files-missing", "note", len(missing), None, text, _names(rows, missing)))
+    hashes, hashed = _hashes(rows, listed, root, there)
+    for one, other in ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL)):
+        a, b = (np.flatnonzero((rows.splits == split) & there) for split in (one, other))
+        if not len(a) or not len(b):
+            continue
+        # Bytes under equal names are the same row, which has a finding of its own.
+        names = {rows.names[int(i)] for i in a}
+        b = np.array([i for i in b if rows.names[int(i)] not in names], dtype=np.int64)
+        equal = b[np.isin(digests[b], digests[a])]
+        pair = f"{SPLITS[one]}-{SPLITS[other]}"
+        if len(equal):
+            text = (
+                f"{len(equal):,} rows of {SPLITS[other]} are byte copies of a row of {SPLITS[one]} under another name"
+            )
+            findings.append(
+                Finding(f"bytes-{pair}", "fault", len(equal), _share(rows, equal, other), text, _names(rows, equal))
+            )
+        rest = np.setdiff1d(b, equal)
+        rest = rest[hashed[rest]]
+        near = rest[_near(hashes[rest], hashes[a[hashed[a]]])]
+        if len(near):
+            text = (
+                f"{several(len(near), 'row', 'rows')} of {SPLITS[other]} look like a row of {SPLITS[one]} "
+                f"(hashes within {NEAR_BITS} of 64 bits)"
+            )
+            findings.append(
+                Finding(f"near-{pair}", "note", len(near), _share(rows, near, other), text, _names(rows, near))
+            )
+    return findings
+
+
+def picture_hash(grey: NDArray[np.uint8]) -> int:
+    """64-bit DCT hash [h, w] -> bits of the low frequencies above their median, dark borders trimmed first.
+
+    Source: the pHash of Zauner 2010: 32 x 32 DCT, its 8 x 8 corner.
+    """
+    import cv2
+
+    rows, columns = (np.flatnonzero((grey > DARK).mean(axis=axis) > LIT_SHARE) for axis in (1, 0))
+    if len(rows) > 8 and len(columns) > 8:
+        grey = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[:8, :8].ravel()
+    bits = low > np.median(low[1:])
+    return int(np.packbits(bits).view(">u8")[0])
+
+
+def _hashes(
+    rows: Rows, listed: Sequence[str], root: Path, there: NDArray[np.bool_]
+) -> tuple[Hashes, NDArray[np.bool_]]:
+    import cv2
+
+    hashes = np.zeros(len(there), dtype=np.uint64)
+    done = np.zeros(len(there), dtype=bool)
+    for i in np.flatnonzero(there).tolist():
+        if not rows.names[i].lower().endswith(PICTURES):
+            continue
+        path = find_file(root, listed[i], rows.names[i])
+        raw = np.frombuffer(path.read_bytes(), dtype=np.uint8) if path else None
+        grey = cv2.imdecode(raw, cv2.IMREAD_GRAYSCALE) if raw is not None and len(raw) else None
+        # A plain picture has no bits to compare.
+        if grey is not None and grey.std() > 2:
+            hashes[i] = picture_hash(grey)
+            done[i] = True
+    return hashes, done
+
+
+def _near(mine: Hashes, theirs: Hashes) -> NDArray[np.bool_]:
+    near = np.zeros(len(mine), dtype=bool)
+    if len(theirs):
+        theirs = np.unique(theirs)
+        for begin in range(0, len(mine), BLOCK):
+            for low in range(0, len(theirs), BLOCK):
+                bits = np.bitwise_count(mine[begin : begin + BLOCK, None] ^ theirs[None, low : low + BLOCK])
+                near[begin : begin + BLOCK] |= (bits <= NEAR_BITS).any(axis=1)
+    return near
+
+
+def _share(rows: Rows, positions: NDArray[np.int64], other: int) -> float | None:
+    return float(len(positions) / np.count_nonzero(rows.splits == TEST)) if other == TEST else None
+
+
+def _names(rows: Rows, positions: NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(rows.names[i] for i in positions[:5])

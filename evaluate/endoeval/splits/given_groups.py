@@ -1,0 +1,101 @@
+"""Groups that the user gives: a column, a table of file and group, a pattern on the names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from endoeval.splits.columns import tell
+from endoeval.splits.groups import Grouping, indexed
+from endoeval.splits.listed import read_list
+from endoeval.splits.names import tidy
+from endoeval.splits.rows import GroupRule
+from endoshards.errors import BadInput, BadOption
+
+Groups = str | Path | Mapping[str, str]
+"""A CSV of file and group, or the group of each name."""
+
+
+def as_given(values: Sequence[str], names: Sequence[str], name: str, why: str) -> Grouping:
+    """Groups by name; a row without one joins no other.
+
+    Args:
+        values: [n] group of each row, "" for none.
+        names: [n] names of the rows.
+        name: the rule in short.
+        why: the rule in a sentence.
+    """
+    empty = sum(not value for value in values)
+    if empty:
+        values = [value or f"(row {name_})" for value, name_ in zip(values, names, strict=True)]
+        why += f"; {empty:,} rows without one stand alone"
+    codes, words = indexed(values)
+    step = max(1, len(words) // 5)
+    return Grouping(codes, words, GroupRule(name, why, len(words), words[::step][:5], "", ""), None)
+
+
+def from_pattern(names: Sequence[str], listed: Sequence[str], pattern: str) -> Grouping:
+    """Groups by a regular expression: its group 1, or all that it matches.
+
+    Args:
+        names: [n] names, roots stripped.
+        listed: [n] names as they stood in the lists; tried where the pattern names a stripped folder.
+        pattern: the expression.
+    Raises: BadOption for what is no expression; BadInput where it leaves a row out or puts all into one group.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise BadOption(f"--group-pattern {pattern} is no regular expression: {error}.") from None
+    found = [expression.search(name) for name in names]
+    if any(match is None for match in found):
+        found = [expression.search(name) for name in listed]
+    missed = [name for name, match in zip(names, found, strict=True) if match is None]
+    if missed:
+        raise BadInput(
+            f"--group-pattern {pattern} matches {len(found) - len(missed):,} of {len(found):,} names, not {missed[0]}; "
+            "it must match every name: widen it, or give --groups."
+        )
+    part = 1 if expression.groups else 0
+    values = [(match[part] or "") if match else "" for match in found]
+    if len(set(values)) == 1:
+        raise BadInput(
+            f"--group-pattern {pattern} puts all {len(values):,} rows into one group ({values[0] or 'an empty one'}); "
+            "at least two groups are wanted: put brackets around what tells patients or videos apart."
+        )
+    return as_given(values, names, f"pattern {pattern}", "the pattern was given")
+
+
+def from_table(names: Sequence[str], listed: Sequence[str], groups: Groups) -> Grouping:
+    """Groups by a table; a name is found as listed, as stripped, or by its base name where that is unique.
+
+    Raises: BadInput for a table without two columns, or a row that it does not name.
+    """
+    if isinstance(groups, Mapping):
+        given, source = dict(groups), "the groups"
+    else:
+        found = read_list(Path(groups))
+        if isinstance(found, dict) or not found.columns:
+            raise BadInput(f"{groups} is no table; a CSV with the columns file and group is wanted.")
+        roles = tell(found.columns, str(groups))
+        column = roles.group or roles.label or next((name for name in found.columns if name != roles.file), None)
+        if column is None:
+            raise BadInput(f"{groups} has one column; a CSV with the columns file and group is wanted.")
+        given, source = dict(zip(found.columns[roles.file], found.columns[column], strict=True)), str(groups)
+    known = dict(zip(tidy(list(given)), given.values(), strict=True))
+    by_base: dict[str, set[str]] = {}
+    for name, group in known.items():
+        by_base.setdefault(name.rsplit("/", 1)[-1], set()).add(group)
+    values, missed = [], []
+    for name, as_listed in zip(names, listed, strict=True):
+        base = by_base.get(name.rsplit("/", 1)[-1], set())
+        value = known.get(as_listed) or known.get(name) or (next(iter(base)) if len(base) == 1 else "")
+        values.append(value)
+        missed += [] if value else [name]
+    if missed:
+        raise BadInput(
+            f"{source} names {len(values) - len(missed):,} of {len(values):,} rows, not {missed[0]}; every row wants "
+            "one group."
+        )
+    return as_given(values, names, f"table {source}", "the table was given")

@@ -1,0 +1,230 @@
+"""One source (a list in any form, a table in memory, class folders) as columns whose parts are told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endoeval.splits.columns import Columns, tell
+from endoeval.splits.listed import Listed, read_list
+from endoeval.splits.names import MEDIA, tidy
+from endoeval.splits.rows import SPLITS
+from endoshards.errors import BadInput
+
+Source = str | Path | Sequence[Any] | Mapping[str, Sequence[Any]]
+"""A file, a class folder, names, (name, label) pairs, or columns by name."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One list with its parts told; columns of equal length."""
+
+    source: str
+    split: int
+    names: list[str]
+    said: str
+    sha256: str = ""
+    labels: list[str] | None = None
+    groups: list[str] | None = None
+    group_column: str = ""
+    words: list[str] | None = None
+    start: NDArray[np.float64] | None = None
+    end: NDArray[np.float64] | None = None
+    boxes: NDArray[np.float64] | None = None
+    notes: list[str] = field(default_factory=list)
+    roles: Columns | None = None
+
+
+def parts_of(source: Source, split: int, told: dict[str, str | None], like: Columns | None = None) -> list[Part]:
+    """The lists of a source: one, or one a key of a JSON object.
+
+    Args:
+        source: what was given.
+        split: index into SPLITS, for words.
+        told: column names that were said: file, label, group, split.
+        like: what the columns of an earlier list mean.
+    Raises: BadInput for an empty list, a column that is not there, a row without a name.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            return [class_folders(path, split)]
+        found = read_list(path)
+        lists = found if isinstance(found, dict) else {"": found}
+    else:
+        lists = {"": _given(source, SPLITS[split])}
+    made = []
+    for key, listed in lists.items():
+        part = _coco(listed, split) if listed.coco else _part(listed, split, told, like)
+        like = part.roles or like
+        if key and len(lists) > 1 and part.words is None:
+            part = replace(part, words=[key] * len(part.names), source=f"{part.source} ({key})")
+        made.append(part)
+    return made
+
+
+def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Listed:
+    if isinstance(source, Mapping):
+        columns = {name: [str(value) for value in values] for name, values in source.items()}
+    else:
+        rows = [row if isinstance(row, tuple | list) else (row,) for row in source]
+        if len({len(row) for row in rows}) > 1:
+            raise BadInput(f"the rows of {word} have unequal lengths; give names, or pairs of name and label.")
+        columns = {
+            title: [str(row[i]) for row in rows]
+            for i, title in enumerate(("name", "label", "group")[: len(rows[0]) if rows else 1])
+        }
+    if not columns or not len(next(iter(columns.values()))):
+        raise BadInput(f"the {word} list is empty; at least one row is wanted.")
+    return Listed(f"the {word} list", columns, "given as a table", True, "")
+
+
+def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns | None) -> Part:
+    """One list; columns named as in the list before mean the same (`like`): a short list tells less than a long one."""
+    if listed.rows == 0:
+        raise BadInput(f"{listed.source} holds no row; a list with at least one row is wanted.")
+    columns = listed.columns
+    if like is not None:
+        told = {word: told[word] or _if_there(getattr(like, word), columns) for word in told}
+    roles = tell(columns, listed.source, **_present(told, listed))
+    names = tidy(columns[roles.file])
+    empty = next((i for i, name in enumerate(names, 1) if not name), 0)
+    if empty:
+        raise BadInput(f"{listed.source}, row {empty} has no name in column {roles.file}; every row wants one.")
+    names = _told_apart(names, columns, roles)
+    labels = _one_hot_labels(columns, roles.one_hot) if roles.one_hot else None
+    if roles.label:
+        labels = columns[roles.label]
+    start = _numbers(columns[roles.start]) if roles.start else None
+    end = _numbers(columns[roles.end]) if roles.end else None
+    return Part(
+        listed.source,
+        split,
+        names,
+        f"{listed.form}; {_say_roles(roles, listed)}",
+        listed.sha256,
+        labels,
+        columns[roles.group] if roles.group else None,
+        roles.group or "",
+        columns[roles.split] if roles.split else None,
+        start,
+        end if end is not None else start,
+        _boxes(columns, roles),
+        roles=roles,
+    )
+
+
+def _told_apart(names: list[str], columns: Mapping[str, Sequence[str]], roles: Columns) -> list[str]:
+    """Frame numbers get their group in front; a video that recurs with times gets its interval behind."""
+    if roles.group and all(name.isdigit() for name in names):
+        names = [f"{group}/{name}" for group, name in zip(columns[roles.group], names, strict=True)]
+    if roles.start and len(set(names)) < len(names):
+        ends = columns[roles.end] if roles.end else columns[roles.start]
+        names = [f"{n}#{a}-{b}" for n, a, b in zip(names, columns[roles.start], ends, strict=True)]
+    return names
+
+
+def _if_there(name: str | None, columns: Mapping[str, Sequence[str]]) -> str | None:
+    return name if name in columns else None
+
+
+def _present(told: dict[str, str | None], listed: Listed) -> dict[str, str | None]:
+    """What was said of columns; a test list may lack the label column, every other one must be there."""
+    label = told["label"]
+    return told | {"label": label if label in listed.columns else None} if label else told
+
+
+def _say_roles(roles: Columns, listed: Listed) -> str:
+    said = [f"names in {roles.file}"]
+    said.append(
+        f"labels in {roles.label or ', '.join(roles.one_hot[:5])}" if roles.label or roles.one_hot else "no labels"
+    )
+    said += [f"{word} in {name}" for word, name in (("groups", roles.group), ("splits", roles.split)) if name]
+    said += [f"time in {roles.start}" + (f" to {roles.end}" if roles.end else "")] if roles.start else []
+    said += [f"boxes in {', '.join(roles.box)}"] if roles.box else []
+    used = {roles.file, roles.label, roles.group, roles.split, roles.start, roles.end, *(roles.box or ())}
+    left = [name for name in listed.columns if name not in used | set(roles.one_hot) | set(roles.size or ())]
+    return ", ".join(said) + (f"; not used: {', '.join(left[:8])}" if left else "")
+
+
+def _one_hot_labels(columns: Mapping[str, Sequence[str]], names: tuple[str, ...]) -> list[str]:
+    held = np.array([[value in ("1", "1.0") for value in columns[name]] for name in names])
+    patterns, which = np.unique(held, axis=1, return_inverse=True)
+    words = ["+".join(n for n, on in zip(names, patterns[:, j], strict=True) if on) for j in range(patterns.shape[1])]
+    return [words[j] for j in which.ravel()]
+
+
+def _numbers(values: Sequence[str]) -> NDArray[np.float64]:
+    made = np.full(len(values), np.nan)
+    for i, value in enumerate(values):
+        try:
+            made[i] = float(value)
+        except ValueError:
+            continue
+    return made
+
+
+def _boxes(columns: Mapping[str, Sequence[str]], roles: Columns) -> NDArray[np.float64] | None:
+    if roles.box is None:
+        return None
+    boxes = np.stack([_numbers(columns[name]) for name in roles.box], axis=1)
+    if roles.size:
+        width, height = (_numbers(columns[name]) for name in roles.size)
+        boxes = boxes / np.stack([width, height, width, height], axis=1)
+    elif np.nanmax(boxes, initial=0) > 1.5:
+        # No sizes listed: the largest corner stands for the picture's edge.
+        edge = np.nanmax(boxes[:, 2:], axis=0)
+        boxes = boxes / np.concatenate([edge, edge])
+    return boxes
+
+
+def _coco(listed: Listed, split: int) -> Part:
+    """A row a box; a picture without one has a row without box or label."""
+    found = listed.coco or {}
+    classes = {entry["id"]: str(entry.get("name", entry["id"])) for entry in found.get("categories", [])}
+    boxes_of: dict[Any, list[tuple[str, list[float]]]] = {}
+    for entry in found["annotations"]:
+        word = classes.get(entry.get("category_id"), str(entry.get("category_id", "")))
+        boxes_of.setdefault(entry["image_id"], []).append((word, entry.get("bbox") or [np.nan] * 4))
+    names, labels, boxes = [], [], []
+    for image in found["images"]:
+        width, height = float(image.get("width") or 1), float(image.get("height") or 1)
+        for word, (x, y, w, h) in boxes_of.get(image["id"], [("", [np.nan] * 4)]):
+            names.append(str(image.get("file_name", image["id"])))
+            labels.append(word)
+            boxes.append([x / width, y / height, (x + w) / width, (y + h) / height])
+    if not names:
+        raise BadInput(f"{listed.source} lists no images; COCO JSON with at least one is wanted.")
+    said = f"COCO JSON; {len(found['images']):,} pictures, {len(found['annotations']):,} boxes, a row a box"
+    return Part(listed.source, split, tidy(names), said, listed.sha256, labels, boxes=np.array(boxes))
+
+
+def class_folders(path: Path, split: int) -> Part:
+    """Pictures and videos in class folders. Raises: BadInput for a folder without any."""
+    names = sorted(_media(path))
+    nested = [name for name in names if "/" in name]
+    if not nested:
+        lists = sorted(
+            p.name for p in path.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".txt", ".json", ".jsonl"}
+        )
+        hint = f"; it holds the lists {', '.join(lists[:4])}: give one of them" if lists else ""
+        raise BadInput(f"{path} is a folder without class folders of pictures or videos; a list is wanted{hint}.")
+    loose = len(names) - len(nested)
+    notes = [f"{loose} files of {path} lie in no class folder and are left out"] if loose else []
+    labels = [name.split("/", 1)[0] for name in nested]
+    said = "class folders; names are paths, labels the first folder"
+    return Part(str(path), split, tidy(nested), said, labels=labels, notes=notes)
+
+
+def _media(path: Path) -> Iterable[str]:
+    for folder, _, files in os.walk(path):
+        inside = Path(folder).relative_to(path).as_posix()
+        for name in files:
+            if not name.startswith(".") and name.lower().rsplit(".", 1)[-1] in MEDIA:
+                yield name if inside == "." else f"{inside}/{name}"

@@ -1,0 +1,222 @@
+"""A clean list from a faulty one: the same rows split again by group, sizes and class shares as near as groups allow.
+
+Greedy, then single moves and swaps while they help (`endoeval.splits.balance`). Pure: `Rows` in, `Rows` out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from endoeval.splits.balance import assign
+from endoeval.splits.finding import several
+from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
+from endoshards.errors import BadInput
+
+Ints = NDArray[np.int64]
+
+MOST_CELLS = 30_000_000
+"""Groups x classes that are balanced at once; beyond it the rarest classes count as one."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A split by group."""
+
+    rows: Rows
+    """The rows that are kept, in the order listed, with their new splits."""
+    kept: Ints
+    """Their positions in the rows that were given."""
+    not_kept: tuple[str, ...]
+    """What differs from the old lists, one sentence each."""
+
+
+def propose(rows: Rows, seed: int = 0) -> Proposal:
+    """Split by group: no group, name or byte copy stands in two splits.
+
+    Rows that stand twice are listed once; rows under two labels, and stretches of time that lie inside one another
+    under two labels, are left out, for nobody can say which is right.
+
+    Args:
+        rows: lists with a group key and rows in two splits or more.
+        seed: of the order among groups that are equal.
+    Raises: BadInput without a group key, with one split only, or with fewer than two groups.
+    """
+    used = [split for split in (TRAIN, VAL, TEST) if (rows.splits == split).any()]
+    if rows.groups is None:
+        raise BadInput(
+            "no group key was found, so no split by group can be proposed; name one with --group-column, --groups or "
+            "--group-pattern."
+        )
+    if len(used) < 2:
+        raise BadInput(f"the lists hold {SPLITS[used[0]]} rows only; a proposal wants train and test (and val).")
+    kept, said = _without_doubles(rows)
+    owner = _merged(rows, kept)
+    groups = int(owner.max(initial=-1)) + 1
+    if groups < 2:
+        raise BadInput(f"all {len(kept):,} rows belong to one group; at least two groups are needed to hold one out.")
+    if groups < len(used):
+        said.append(f"There are {groups} groups for {len(used)} splits: val stays empty.")
+        used = [TRAIN, TEST]
+    klass = _balanced_classes(rows, kept, groups)
+    table = np.zeros((groups, int(klass.max()) + 1))
+    np.add.at(table, (owner, klass), 1)
+    targets = _targets(rows, kept, klass, used, table.sum(axis=0))
+    split = np.array(used, dtype=np.int8)[
+        assign(table, targets, seed, [used.index(split) for split in (TRAIN, TEST, VAL) if split in used])
+    ][owner]
+    made = _subset(rows, kept, split)
+    return Proposal(made, kept, tuple(said + _differences(rows, made)))
+
+
+def _without_doubles(rows: Rows) -> tuple[Ints, list[str]]:
+    """Positions of the rows to keep, and what was left out."""
+    size = len(rows.names)
+    if rows.boxes is not None:
+        return np.arange(size), []  # a frame with k boxes has k rows
+    first: dict[str, int] = {}
+    contradicted: set[str] = set()
+    labels = rows.labels.tolist() if rows.labels is not None else [0] * size
+    for place, name in enumerate(rows.names):
+        at = first.setdefault(name, place)
+        if labels[at] != labels[place]:
+            contradicted.add(name)
+    nested = _nested_under_two_labels(rows)
+    places = [place for name, place in first.items() if name not in contradicted and place not in nested]
+    said = []
+    doubles = size - len(first)
+    if doubles:
+        said.append(f"{several(doubles, 'row that stood twice is', 'rows that stood twice are')} listed once.")
+    if contradicted:
+        said.append(f"{several(len(contradicted), 'name that stands', 'names that stand')} under two labels: left out.")
+    left = sum(1 for name, place in first.items() if place in nested and name not in contradicted)
+    if left:
+        what = several(left, "stretch of time in or around another", "stretches of time in or around another")
+        said.append(f"{what} one under another label: left out.")
+    return np.array(places, dtype=np.int64), said
+
+
+def _nested_under_two_labels(rows: Rows) -> set[int]:
+    """Positions of rows whose interval lies inside, or around, one of the same group under another label."""
+    if rows.start is None or rows.end is None or rows.groups is None or rows.labels is None:
+        return set()
+    timed = np.flatnonzero((rows.end > rows.start) & (rows.labels >= 0))
+    order = timed[np.lexsort((-rows.end[timed], rows.start[timed], rows.groups[timed]))]
+    found: set[int] = set()
+    around: list[int] = []
+    group = -1
+    for place in order.tolist():
+        if rows.groups[place] != group:
+            group, around = int(rows.groups[place]), []
+        # Those that end before this one starts can hold nothing that comes later.
+        around = [other for other in around if rows.end[other] > rows.start[place]]
+        for other in around:
+            if rows.end[other] >= rows.end[place] and rows.labels[other] != rows.labels[place]:
+                found |= {other, place}
+        around.append(place)
+    return found
+
+
+def _merged(rows: Rows, kept: Ints) -> Ints:
+    """A group number for each kept row, from 0: groups that share a name or the same bytes are one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    assert rows.groups is not None
+    _, group = np.unique(rows.groups, return_inverse=True)
+    pairs = _shared(rows.names, group)
+    if rows.digests is not None:
+        pairs += _shared(rows.digests, group)
+    if pairs:
+        left, right = np.array(pairs).T
+        size = int(group.max()) + 1
+        _, part = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(size, size)))
+        group = part[group]
+    _, numbered = np.unique(group[kept], return_inverse=True)
+    return numbered.astype(np.int64)
+
+
+def _shared(keys: Iterable[Hashable], group: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Pairs of groups in which the same key (not "") stands."""
+    seen: dict[Hashable, int] = {}
+    owners = ((key, int(owner)) for key, owner in zip(keys, group, strict=True) if key != "")
+    return [(first, owner) for key, owner in owners if (first := seen.setdefault(key, owner)) != owner]
+
+
+def _balanced_classes(rows: Rows, kept: Ints, groups: int) -> Ints:
+    """The class of each kept row as it is balanced: no label is a class of its own."""
+    if rows.labels is None:
+        return np.zeros(len(kept), dtype=np.int64)
+    _, klass = np.unique(rows.labels[kept], return_inverse=True)
+    most = max(1, MOST_CELLS // groups)
+    sizes = np.bincount(klass)
+    if len(sizes) > most:
+        rank = np.argsort(np.argsort(-sizes, kind="stable"), kind="stable")
+        klass = np.minimum(rank, most - 1)[klass]
+    return klass.astype(np.int64)
+
+
+def _targets(rows: Rows, kept: Ints, klass: Ints, used: list[int], there: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows wanted of each class in each split, [S, K]: those of the old lists, scaled to the rows there are.
+
+    A row that stood in several splits is wanted in each of them, so that val = test asks for two lists of one size.
+    """
+    wanted = np.zeros((len(used), len(there)))
+    if rows.boxes is None:
+        at = {name: place for place, name in enumerate(rows.names[row] for row in kept)}
+        asked = {(name, int(split)) for name, split in zip(rows.names, rows.splits, strict=True) if name in at}
+        split = np.array([split for _, split in asked])
+        known = klass[np.array([at[name] for name, _ in asked], dtype=np.int64)]
+    else:
+        split, known = rows.splits[kept], klass
+    for number, which in enumerate(used):
+        wanted[number] = np.bincount(known[split == which], minlength=len(there))
+    total = wanted.sum(axis=0)
+    scaled: NDArray[np.float64] = wanted * (there / np.where(total > 0, total, 1))
+    # Rows that stood in a split that is not used any more (val, where there are too few groups).
+    scaled[0] += np.where(total > 0, 0, there)
+    return scaled
+
+
+def _subset(rows: Rows, kept: Ints, split: NDArray[np.int8]) -> Rows:
+    return replace(
+        rows,
+        names=[rows.names[place] for place in kept],
+        splits=split,
+        labels=None if rows.labels is None else rows.labels[kept],
+        groups=None if rows.groups is None else rows.groups[kept],
+        start=None if rows.start is None else rows.start[kept],
+        end=None if rows.end is None else rows.end[kept],
+        boxes=None if rows.boxes is None else rows.boxes[kept],
+        digests=None if rows.digests is None else [rows.digests[place] for place in kept],
+    )
+
+
+def _differences(old: Rows, new: Rows) -> list[str]:
+    """Sizes and class shares that groups did not allow."""
+    said = []
+    worst, where = 0.0, ""
+    for split, word in enumerate(SPLITS):
+        before, after = old.splits == split, new.splits == split
+        if before.sum() != after.sum():
+            said.append(f"{word} has {int(after.sum()):,} rows instead of {int(before.sum()):,}.")
+        if old.labels is None or new.labels is None or not before.any() or not after.any():
+            continue
+        k = len(old.classes)
+        sides = ((old.labels, before), (new.labels, after))
+        counts = [np.bincount(labels[inside & (labels >= 0)], minlength=k) for labels, inside in sides]
+        lost = np.flatnonzero((counts[0] > 0) & (counts[1] == 0))
+        if len(lost):
+            named = ", ".join(old.classes[label] for label in lost[:5])
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            said.append(f"{word} holds no row of {named}{more}: too few groups hold that class.")
+        shares = [count / max(1, count.sum()) for count in counts]
+        gap = np.abs(shares[0] - shares[1])
+        if gap.max(initial=0.0) > worst:
+            worst, where = float(gap.max()), f"{old.classes[int(gap.argmax())]} in {word}"
+    if worst >= 0.005:
+        said.append(f"Class shares differ by at most {100 * worst:.1f} points ({where}).")
+    return said

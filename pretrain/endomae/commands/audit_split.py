@@ -1,0 +1,96 @@
+"""`endomae audit-split`: say whether a score on lists can mean anything. The work is `endoeval.splits`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from endoeval.report.audit_files import write_audit, write_lists
+from endoeval.report.audit_words import faults, percent, sizes, state, verdict, without_names
+from endoeval.splits.audit import Audit, audit
+from endoeval.splits.propose import Proposal, propose
+from endomae.configs import AuditSplitConfig
+from endoshards.errors import BadInput, CheckFailed
+from endoshards.files import refuse_source_tree
+
+LISTS = ("train.csv", "val.csv", "test.csv")
+"""What `--propose` writes."""
+
+
+def run(config: AuditSplitConfig) -> None:
+    """Read, say what was understood, check, write. Raises: CheckFailed where a check found faults."""
+    out = config.out or Path("results") / f"audit-{_name(config.test or config.train)}"
+    refuse_source_tree(out, f"endomae audit-split --out results/{out.name or 'audit'}")
+    if config.propose is not None:
+        refuse_source_tree(config.propose, f"endomae audit-split --propose {config.propose.name or 'lists'}-clean")
+        _refuse_own_lists(config, config.propose)
+    found = audit(
+        config.train,
+        config.test,
+        config.val,
+        config.groups,
+        group_column=config.group_column,
+        group_pattern=config.group_pattern,
+        split_column=config.split_column,
+        file_column=config.file_column,
+        label_column=config.label_column,
+        classes=config.classes,
+        data_root=config.data_root,
+        published=config.published,
+    )
+    shown = without_names(found) if config.share else found
+    _say("understood:", *(f"  {line}" for line in shown.understood), *_groups(shown), "")
+    _say(*verdict(shown), "")
+    _say(*(f"{finding.kind}: {finding.text or finding.check}" for finding in shown.findings), "")
+    _say(*(f"null row, {row.name}: accuracy {percent(row.accuracy)}" for row in shown.nulls))
+    try:
+        proposal = propose(found.rows, config.seed) if config.propose is not None else None
+    except BadInput:
+        write_audit(found, out, share=config.share)  # what was found stands, whether or not a proposal can be made
+        raise
+    page = write_audit(found, out, share=config.share, proposal=proposal)
+    count = len(faults(found))
+    if proposal is not None and config.propose is not None:
+        del found, shown  # a million rows of these and of the second audit together are over a gigabyte
+        _proposed(proposal, config.propose, config)
+    _say(f"report: {page}")
+    if count:
+        raise CheckFailed(f"{count} {'check' if count == 1 else 'checks'} found faults; {page} shows them.")
+
+
+def _groups(shown: Audit) -> list[str]:
+    rule = shown.rule
+    if rule is None:
+        return ["  no group key: independence cannot be shown"]
+    lines = [f"  groups: {rule.name}, {rule.count:,} of them; {rule.why}"]
+    lines += [f"  for example: {', '.join(rule.examples)}"] if rule.examples else []
+    return lines + ([f"  second best: {rule.second}; {rule.change}"] if rule.second else [])
+
+
+def _proposed(proposal: Proposal, folder: Path, config: AuditSplitConfig) -> None:
+    """Write the lists, and put them to the same audit."""
+    files = {path.stem: path for path in write_lists(proposal.rows, folder)}
+    again = audit(files["train"], files["test"], files.get("val"), group_column="group", classes=config.classes)
+    again = without_names(again) if config.share else again
+    counted = ", ".join(f"{word} {count:,}" for word, count in sizes(proposal.rows).items())
+    _say(f"proposed in {folder}: {counted}", *(f"  {said}" for said in proposal.not_kept))
+    _say(f"  the same audit on it: {state(again)}", *(f"  {fault.text or fault.check}" for fault in faults(again)))
+
+
+def _refuse_own_lists(config: AuditSplitConfig, folder: Path) -> None:
+    """The lists that are read must not be written over."""
+    for path in (config.train, config.test, config.val):
+        if path is not None and path.resolve().parent == folder.resolve() and path.name in LISTS:
+            raise BadInput(f"--propose {folder} would write over {path}; name another folder.")
+
+
+def _name(path: Path) -> str:
+    """The folder's name says which set it is; its files are called train and test everywhere."""
+    path = path.resolve()
+    name = path.name if path.is_dir() else path.parent.name
+    return re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:48] or "split"
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
