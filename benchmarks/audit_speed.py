@@ -74,10 +74,10 @@ def draw(folder: Path, videos: int, kind: str) -> list[Path]:
 def row(video: int, number: int, kind: str) -> str:
     if kind == "single":
         drawn = uuid.uuid5(uuid.NAMESPACE_OID, f"{video}-{number}")
-        return f"/mnt/data/endoscopy/stills/{drawn}.jpg,class {number % 9}"
+        return f"/data/endoscopy/stills/{drawn}.jpg,class {number % 9}"
     at = f"{number * 40:06d}" if kind == "frames" else f"{number * 40:06d}-{number * 40 + 30:06d}"
     label = (video * 7 + number // 5) % CLASSES
-    return f"/mnt/data/endoscopy/site_{video % 4}/videos/case_{video:06d}_{at}.mp4,class {label}"
+    return f"/data/endoscopy/site_{video % 4}/videos/case_{video:06d}_{at}.mp4,class {label}"
 
 
 def measured_apart(files: list[Path]) -> tuple[float, float, float, int]:

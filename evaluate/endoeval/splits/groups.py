@@ -178,8 +178,8 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     probe = pc.extract_regex(texts.take(pa.array(rows)), pattern)
     if probe.null_count > (1 - COVERAGE) * len(probe):
         return None
-    if name == HEXADECIMAL and not _mostly(pc.struct_field(probe, "key"), "[a-fA-F]"):
-        return None  # dates and counters have digits alone
+    if name == HEXADECIMAL and not _is_hexadecimal(pc.struct_field(probe, "key"), pc.struct_field(probe, "rest")):
+        return None
     # Were a fifth of a million rows joined, some dozens of pairs would show among so many.
     if tier <= 1 and pc.count_distinct(pc.struct_field(probe, "key")).as_py() == PROBE:
         return None
@@ -193,9 +193,11 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     return _made(name, tier, _trimmed(without_modality(keys), texts), rest, limit)
 
 
-def _mostly(texts: Strings, pattern: str) -> bool:
-    """True where four of five texts hold the pattern."""
-    return float(pc.mean(pc.match_substring_regex(texts, pattern)).as_py() or 0) >= 0.8
+def _is_hexadecimal(keys: Strings, rest: Strings) -> bool:
+    """Dates and counters have digits alone; the first block of a UUID is no id, and random blocks of eight meet."""
+    letters = pc.mean(pc.match_substring_regex(keys, "[a-fA-F]")).as_py() or 0
+    blocks = pc.mean(pc.match_substring_regex(rest, "^-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-")).as_py() or 0
+    return bool(letters >= 0.8 and blocks < 0.2)
 
 
 def _by_folder(kept: Kept, limit: int) -> _Candidate | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from endoeval.splits.json_lists import cell, columns_of, fold_columns, holds_lists, is_fold, parsed
 from endoeval.splits.names import MEDIA
 from endoshards.errors import BadInput
 
@@ -245,65 +245,21 @@ def _space_parted(path: Path, encoding: str) -> dict[str, list[str]]:
 
 
 def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
-    text = path.read_text(encoding)
-    try:
-        found = json.loads(text)
-        form = "JSON"
-    except json.JSONDecodeError:
-        found, form = [], "JSON lines"
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                try:
-                    found.append(json.loads(line))
-                except json.JSONDecodeError as error:
-                    raise BadInput(
-                        f"{path}, line {number} is no JSON ({error.msg}); JSON, or one JSON value a line, is wanted."
-                    ) from None
+    found, form = parsed(path, encoding)
     if isinstance(found, dict) and {"images", "annotations"} <= set(found):
         return Listed(str(path), {}, "COCO JSON", True, digest, coco=found)
-    if isinstance(found, list) and len(found) > 1 and all(_is_fold(entry) for entry in found):
-        return Listed(str(path), _fold_columns(found), f"{form}, a fold an entry", True, digest)
-    if isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict) and _holds_lists(found[0]):
+    if isinstance(found, list) and len(found) > 1 and all(is_fold(entry) for entry in found):
+        return Listed(str(path), fold_columns(found), f"{form}, a fold an entry", True, digest)
+    if isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict) and holds_lists(found[0]):
         found = found[0]
     if isinstance(found, dict):
         lists = {key: value for key, value in found.items() if isinstance(value, list) and value}
-        if _holds_lists(found):
-            return {key: Listed(str(path), _columns(path, value), form, True, digest) for key, value in lists.items()}
+        if holds_lists(found):
+            return {key: Listed(str(path), columns_of(path, value), form, True, digest) for key, value in lists.items()}
         if found and all(isinstance(value, str | int | float | bool) for value in found.values()):
-            names = {"name": list(found), "label": [_cell(value) for value in found.values()]}
+            names = {"name": list(found), "label": [cell(value) for value in found.values()]}
             return Listed(str(path), names, f"{form}, name to label", True, digest)
         found = [found]
     if not found:
         raise BadInput(f"{path} is empty; a list with at least one row is wanted.")
-    return Listed(str(path), _columns(path, found), form, not isinstance(found[0], str | list), digest)
-
-
-def _is_fold(entry: Any) -> bool:
-    """`{"train": [...], "val": [...]}`, as nnU-Net writes its splits."""
-    return isinstance(entry, dict) and {"train", "val"} <= set(entry) and _holds_lists(entry)
-
-
-def _fold_columns(found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    held = [(_cell(name), str(number)) for number, entry in enumerate(found) for name in entry["val"]]
-    return {"name": [name for name, _ in held], "fold": [fold for _, fold in held]}
-
-
-def _holds_lists(found: dict[str, Any]) -> bool:
-    return bool(found) and any(isinstance(value, list) and value for value in found.values())
-
-
-def _columns(path: Path, rows: Sequence[Any]) -> dict[str, list[str]]:
-    if all(isinstance(row, dict) for row in rows):
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        return {key: [_cell(row.get(key)) for row in rows] for key in keys}
-    if all(isinstance(row, list) and len(row) == len(rows[0]) and row for row in rows):
-        return {f"column {i + 1}": [_cell(row[i]) for row in rows] for i in range(len(rows[0]))}
-    if all(isinstance(row, str | int | float) for row in rows):
-        return {"column 1": [_cell(row) for row in rows]}
-    raise BadInput(f"{path} mixes kinds of rows; a list of names, of equal lists, or of objects is wanted.")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    return Listed(str(path), columns_of(path, found), form, not isinstance(found[0], str | list), digest)

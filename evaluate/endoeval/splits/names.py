@@ -95,7 +95,7 @@ def has_modality(texts: Strings) -> Strings:
 def strip_roots(lists: Sequence[list[str]]) -> tuple[list[list[str]], list[str]]:
     """Lists whose paths begin at the same place.
 
-    What all lists share in front is dropped. Where lists begin differently (`/home/a/data/img/` and `/mnt/data/img/`),
+    What all lists share in front is dropped. Where lists begin differently (`/disk/a/data/img/` and `/net/data/img/`),
     each loses what stands before the folders that they share; where one list begins at once with names that another has
     below a folder, that folder goes. A folder that only one list has (`patient_01/`) stays.
 

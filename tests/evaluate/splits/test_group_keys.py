@@ -131,6 +131,12 @@ def test_numbers_that_begin_anew_in_each_class_folder_are_other_lesions():
     assert found.rule.count == 40
 
 
+def test_blocks_of_unique_ids_that_meet_by_chance_are_no_group():
+    rows = [(f"{unique_id(i)}.jpg", "ab"[i % 2]) for i in range(3000)]
+    rows += [(f"{unique_id(i)[:8]}{unique_id(i + 7000)[8:]}.jpg", "ab"[i % 2]) for i in range(20)]
+    assert audit(rows[:2500], rows[2500:]).rule is None
+
+
 def test_a_few_pairs_of_sides_among_single_rows_are_joined():
     left = [(f"{i:04d}_left.jpg", "ab"[i % 2]) for i in range(100)]
     right = [(f"{i:04d}_right.jpg", "ab"[i % 2]) for i in range(90, 200)]

@@ -92,9 +92,9 @@ def test_names_that_differ_in_unicode_form_and_slashes_are_one(tmp_path):
 @pytest.mark.parametrize(
     ("fronts", "shared"),
     [
-        (("/home/a/data/img/", "/mnt/b/data/img/"), True),
-        (("/home/a/img/", ""), True),
-        (("C:\\work\\img\\", "D:/img/"), True),
+        (("/disk/a/data/img/", "/net/b/data/img/"), True),
+        (("/disk/a/img/", ""), True),
+        (("C:\\disk\\img\\", "D:/img/"), True),
         (("__ROOT__/img/", "__ROOT__/img/"), True),
         (("train/", "test/"), False),
         (("patient_01/", "patient_02/"), False),
