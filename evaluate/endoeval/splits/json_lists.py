@@ -11,8 +11,15 @@ from endoshards.errors import BadInput
 
 
 def parsed(path: Path, encoding: str) -> tuple[Any, str]:
-    """What the file holds, and "JSON" or "JSON lines". Raises: BadInput for a line that is no JSON."""
+    """What the file holds, and "JSON" or "JSON lines". Raises: BadInput for what is no JSON."""
     text = path.read_text(encoding)
+    try:
+        return _parsed(path, text)
+    except RecursionError:
+        raise BadInput(f"{path} is nested too deep for a list; JSON, or one JSON value a line, is wanted.") from None
+
+
+def _parsed(path: Path, text: str) -> tuple[Any, str]:
     try:
         found = json.loads(text)
         form = "JSON"

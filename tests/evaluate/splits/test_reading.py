@@ -390,3 +390,10 @@ def test_whatever_looks_like_a_list_is_read_or_refused(tmp_path_factory, parts):
     path.write_text("".join(parts))
     with contextlib.suppress(EndoError):
         audit(path)
+
+
+def test_json_that_is_nested_without_end_is_refused(tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(BadInput, match="nested too deep"):
+        audit(path, path.with_name("none.csv"))
