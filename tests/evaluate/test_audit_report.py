@@ -11,6 +11,9 @@ from endoeval.report.audit_words import NO_GROUPS, state, verdict, without_names
 from endoeval.splits import audit
 from endoeval.splits.propose import propose
 from endoeval.splits.rows import SPLITS
+from endomae.commands.audit_split import run
+from endomae.configs import AuditSplitConfig
+from endoshards.errors import CheckFailed
 
 GROUPS = {f"case{g}/{g:02}x{i}.png": f"patient-{g}" for g in range(20) for i in range(4)}
 ROWS = [(name, "polyp" if int(group[8:]) % 2 else "normal") for name, group in GROUPS.items()]
@@ -74,6 +77,27 @@ def test_what_is_shared_holds_no_name_of_a_row_or_group(tmp_path):
     assert "20 of the 20 groups" in (tmp_path / "audit.md").read_text("utf-8")
     shared = without_names(found)
     assert all(finding.examples == () for finding in shared.findings)
+
+
+@pytest.mark.parametrize("given", ["groups", "group_pattern"])
+def test_what_is_shared_names_no_table_and_no_pattern(tmp_path, capsys, given):
+    hospital = tmp_path / "SecretHospital"
+    hospital.mkdir()
+    for word, part in zip(("train", "test"), MIXED, strict=True):
+        (hospital / f"{word}.csv").write_text("file,label\n" + "".join(f"{n},{label}\n" for n, label in part))
+    table = hospital / "Mueller.csv"
+    table.write_text("file,group\n" + "".join(f"{name},{group}\n" for name, group in GROUPS.items()))
+    options = {"groups": table} if given == "groups" else {"group_pattern": r"(case12(?=/)|case\d+)"}
+    config = AuditSplitConfig(
+        train=hospital / "train.csv", test=hospital / "test.csv", share=True, out=tmp_path / "out", **options
+    )
+    with pytest.raises(CheckFailed) as said:
+        run(config)
+    texts = [(tmp_path / "out" / f"audit.{kind}").read_text("utf-8") for kind in ("json", "md", "html")]
+    word = "a table" if given == "groups" else "a pattern"
+    assert all(word in text for text in texts)
+    texts += [capsys.readouterr().out, str(said.value)]
+    assert [name for name in ("Secret", "Mueller", "case12") for text in texts if name in text] == []
 
 
 def test_the_page_draws_a_lane_a_split_and_escapes_names():

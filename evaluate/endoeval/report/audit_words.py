@@ -54,7 +54,8 @@ def sentence(text: str) -> str:
 def without_names(audit: Audit) -> Audit:
     """The same audit without names of rows and groups: examples and samples go, sentences that hold a name too.
 
-    Class names stay: without them no finding about classes can be read.
+    Of a given table or pattern only that it was given stays: paths and expressions hold names as well. Class names
+    stay: without them no finding about classes can be read.
     """
     hidden = set(audit.rows.names) | set(audit.rows.group_names)
 
@@ -66,8 +67,20 @@ def without_names(audit: Audit) -> Audit:
 
     findings = tuple(replace(finding, text=safe(finding.text), examples=()) for finding in audit.findings)
     folds = tuple(without_names(fold) for fold in audit.folds)
-    rule = audit.rule and replace(audit.rule, why=safe(audit.rule.why), change=safe(audit.rule.change), examples=())
+    rule = audit.rule and replace(
+        audit.rule,
+        name=_kind(audit.rule.name),
+        why=safe(audit.rule.why),
+        change=safe(audit.rule.change),
+        examples=(),
+    )
     return replace(audit, findings=findings, rule=rule, understood=_counted(audit.rows, audit.rule), folds=folds)
+
+
+def _kind(rule: str) -> str:
+    """Names of rules that hold what was given (`given_groups`), less that."""
+    word = rule.partition(" ")[0]
+    return f"a {word}" if word in {"table", "pattern"} else rule
 
 
 def _unshown(audit: Audit) -> str:

@@ -54,9 +54,10 @@ def run(config: AuditSplitConfig) -> None:
     if proposal is not None and config.propose is not None:
         del found, shown  # a million rows of these and of the second audit together are over a gigabyte
         _proposed(proposal, config.propose, config)
-    _say(f"report: {page}")
+    where = page.name if config.share else page  # the folder is named after that of the lists
+    _say(f"report: {where}")
     if count:
-        raise CheckFailed(f"{count} {'check' if count == 1 else 'checks'} found faults; {page} shows them.")
+        raise CheckFailed(f"{count} {'check' if count == 1 else 'checks'} found faults; {where} shows them.")
 
 
 def _groups(shown: Audit) -> list[str]:
@@ -74,7 +75,8 @@ def _proposed(proposal: Proposal, folder: Path, config: AuditSplitConfig) -> Non
     again = audit(files["train"], files["test"], files.get("val"), group_column="group", classes=config.classes)
     again = without_names(again) if config.share else again
     counted = ", ".join(f"{word} {count:,}" for word, count in sizes(proposal.rows).items())
-    _say(f"proposed in {folder}: {counted}", *(f"  {said}" for said in proposal.not_kept))
+    where = "" if config.share else f" in {folder}"
+    _say(f"proposed{where}: {counted}", *(f"  {said}" for said in proposal.not_kept))
     _say(f"  the same audit on it: {state(again)}", *(f"  {fault.text or fault.check}" for fault in faults(again)))
 
 
