@@ -12,7 +12,11 @@ NAN = float("nan")
 
 
 @pytest.mark.parametrize(("accuracy", "correlation"), [(0.6, 0.0), (0.8, 0.2), (0.95, 0.2)])
-@pytest.mark.parametrize("sizes", [[20] * 12, [5, 10, 15, 20, 25, 30] * 5], ids=["equal", "unequal"])
+@pytest.mark.parametrize(
+    "sizes",
+    [[20] * 12, [5, 10, 15, 20, 25, 30] * 5, [1, 2, 3, 5, 5, 5, 50, 60], [1, 1, 1, 1, 1, 200]],
+    ids=["equal", "unequal", "two rule", "one rules"],
+)
 def test_the_formula_is_what_the_jackknife_gives_on_simulated_tests(sizes, accuracy, correlation):
     """Root mean square of the half-widths of 2,000 simulated tests, within 6 %."""
     generator, sizes = np.random.default_rng(0), np.array(sizes)

@@ -80,8 +80,12 @@ def power(sizes: NDArray[np.int64]) -> Power:
 def half_width(sizes: NDArray[np.int64], accuracy: float, correlation: float) -> float:
     """Half-width of the 95 % jackknife-t interval of accuracy that these groups make one expect.
 
-    t(G - 1) × sqrt(p (1 - p) × sum m (1 + (m - 1) r)) / N: the root of its mean square over repetitions.
-    Source: variance of a ratio of cluster totals (Cochran, Sampling Techniques, chapter 9A); docs/audit-split.md.
+    t(G - 1) × sqrt((G - 1) / G × sum v w): the root of its mean square over repetitions.
+    v = p (1 - p) m (1 + (m - 1) r) is the variance of a group's hits, a = 1 / (N - m) their weight where that group is
+    left out, and w = A2 - a² - (A1 - a)² / G what they add to the squares of the leave-outs about their mean (A1 and A2
+    are the sums of a and a²).
+    Source: the jackknife variance (Efron and Stein 1981, The Jackknife Estimate of Variance), its expectation for
+    independent groups; docs/audit-split.md.
 
     Args:
         sizes: rows of each group m, [G], G ≥ 2, all above 0.
@@ -91,8 +95,11 @@ def half_width(sizes: NDArray[np.int64], accuracy: float, correlation: float) ->
     from scipy import stats
 
     groups, m = len(sizes), sizes.astype(np.float64)
-    spread = accuracy * (1 - accuracy) * (m * (1 + (m - 1) * correlation)).sum()
-    return float(stats.t.ppf(0.5 + LEVEL / 2, groups - 1) * math.sqrt(spread) / m.sum())
+    hits = accuracy * (1 - accuracy) * m * (1 + (m - 1) * correlation)
+    left_out = 1 / (m.sum() - m)
+    weight = (left_out**2).sum() - left_out**2 - (left_out.sum() - left_out) ** 2 / groups
+    variance = (groups - 1) / groups * float(hits @ weight)
+    return float(stats.t.ppf(0.5 + LEVEL / 2, groups - 1) * math.sqrt(variance))
 
 
 def _sentence(groups: int, rows: int, table: tuple[Expected, ...], smallest: float) -> str:
