@@ -57,6 +57,10 @@ def test_without_a_group_key_it_is_never_clean():
 def test_a_key_that_joins_nothing_is_no_key():
     alone = audit(*APART, groups={name: name for name in GROUPS})
     assert state(alone) == NO_GROUPS
+    apart, _, best = verdict(alone)
+    assert apart == "No group key: independence cannot be shown."
+    assert best.startswith("No group key, so nobody knows how many patients stand behind 32 test rows: ")
+    assert alone.power.groups is None
 
 
 def test_the_json_is_the_schema_of_the_docs(request):

@@ -117,7 +117,8 @@ def audit(
         if data_root is not None:
             findings += copy_findings(rows, table.listed(), data_root)
             findings.sort(key=lambda finding: finding.kind != "fault")
-        nulls, box, power = null_rows(rows), box_null(rows), expected(rows)
+        power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
+        nulls, box = null_rows(rows), box_null(rows)
         return Audit(rows, table.understood, rows.rule, tuple(findings), nulls, box, power, published)
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)

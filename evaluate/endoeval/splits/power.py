@@ -43,14 +43,18 @@ class Power:
     """The same in one sentence."""
 
 
-def expected(rows: Rows) -> Power:
+def expected(rows: Rows, *, joins_nothing: bool = False) -> Power:
     """What the test rows can carry at best.
 
     Without a group key only a bound is given: as if each row were a patient of its own.
+
+    Args:
+        rows: the lists.
+        joins_nothing: the key gives each row a group of its own, which is as good as none.
     """
     test = rows.splits == TEST
     count = int(test.sum())
-    if rows.groups is None:
+    if rows.groups is None or joins_nothing:
         at_best = half_width(np.ones(count, dtype=np.int64), 0.8, 0.0) if count >= MIN_GROUPS else None
         bound = "" if at_best is None else f" the half-width at accuracy 0.8 would be {at_best:.3f} at the very best,"
         return Power(
