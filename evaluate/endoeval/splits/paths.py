@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from endoeval.splits.names import CONTAINERS, MODALITY, SPLIT_WORDS, Names, Strings, coded, without_modality
+from endoeval.splits.stems import label_words, split_words, without
 
 Ints = NDArray[np.int64]
 RESTARTS = 0.1
@@ -25,7 +26,7 @@ MANY_WORDS = 50
 
 @dataclass(frozen=True)
 class Kept:
-    """Paths of n rows without the folders that are no part of an identity."""
+    """Paths of n rows without the folders and words that are no part of an identity."""
 
     path: Strings
     folder: Strings
@@ -33,7 +34,9 @@ class Kept:
 
 
 def kept_paths(names: Names, labels: Ints | None, classes: Sequence[str]) -> Kept:
-    """Drop class, split, light and container folders, unless numbers begin anew in each class or split folder.
+    """Drop class, split, light and container folders, and words of class and split in the stems.
+
+    A class or split stays where numbers begin anew in each.
 
     Args:
         names: n names, cut.
@@ -58,8 +61,14 @@ def kept_paths(names: Names, labels: Ints | None, classes: Sequence[str]) -> Kep
                 drop.discard(level)
     kept = ["/".join(part for i, part in enumerate(f) if i not in drop and not _is_noise(part)) for f in folders]
     folder = pa.array(kept, pa.string()).take(pa.array(which))
-    path = pc.replace_substring_regex(pc.binary_join_element_wise(folder, names.stem, "/"), "^/", "")
-    return Kept(path, folder, names.stem)
+    stem = names.stem
+    for kind, threshold in (("split", RESTARTS_BY_SPLIT), ("class", RESTARTS)):
+        for pattern in label_words(stem, labels, classes) if kind == "class" else split_words(stem):
+            less, word = without(stem, pattern)
+            if _restart_share(kept, which, less, coded(word), smaller=kind == "split") < threshold:
+                stem = less
+    path = pc.replace_substring_regex(pc.binary_join_element_wise(folder, stem, "/"), "^/", "")
+    return Kept(path, folder, stem)
 
 
 def _kind(parts: Sequence[str], which: Ints, labels: Ints | None, classes: Sequence[str]) -> str:
