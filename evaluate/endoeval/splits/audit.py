@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.checks import find
 from endoeval.splits.constant_box import BoxNull, box_null
-from endoeval.splits.copies import byte_digests, copy_findings
+from endoeval.splits.copies import byte_digests, copy_findings, folders_of
 from endoeval.splits.finding import Finding
 from endoeval.splits.given_groups import Groups, as_given, from_pattern, from_table
 from endoeval.splits.groups import Grouping, from_names, indexed
@@ -108,14 +108,15 @@ def audit(
     grouping = _grouping(table, names, (codes, words), groups, group_pattern)
     rows = _rows(table, names, codes, words, grouping)
     if data_root is not None:
-        rows = replace(rows, digests=byte_digests(table.listed(), table.names, data_root))
+        folders = folders_of(table.splits, train, val, test)
+        rows = replace(rows, digests=byte_digests(table.listed(), table.names, data_root, folders))
 
     def of(rows: Rows) -> Audit:
         from endoeval.splits.power import expected  # scipy.stats takes a second to load; folds alone don't need it
 
         findings = find(rows, names, same_bytes=table.same_bytes, classes=classes)
         if data_root is not None:
-            findings += copy_findings(rows, table.listed(), data_root)
+            findings += copy_findings(rows, table.listed(), data_root, folders)
             findings.sort(key=lambda finding: finding.kind != "fault")
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows)

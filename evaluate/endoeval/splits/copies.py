@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from endoeval.splits.columns import split_number
 from endoeval.splits.finding import Finding, several
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 from endoshards.errors import BadInput
@@ -27,15 +28,34 @@ BLOCK = 2048
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def byte_digests(listed: Sequence[str], names: Sequence[str], root: Path) -> list[str]:
-    """SHA-256 of each row's file under `root`, "" where there is none.
+def folders_of(splits: NDArray[np.int8], train: object, val: object, test: object) -> list[tuple[Path, ...]]:
+    """Class folders that the names of each row are relative to, () for rows of lists.
+
+    Args:
+        splits: [n] index into SPLITS.
+        train, val, test: what was given; a folder alone may hold one a split (`read.read`).
+    """
+    given = {TRAIN: train, VAL: val, TEST: test}
+    folders = {n: Path(source) for n, source in given.items() if isinstance(source, str | Path)}
+    of: dict[int, tuple[Path, ...]] = {n: (path,) for n, path in folders.items() if path.is_dir()}
+    if test is None and TRAIN in of:
+        inside = [(split_number(path.name), path) for path in sorted(of[TRAIN][0].iterdir()) if path.is_dir()]
+        whole = of[TRAIN]
+        of = {n: (*(path for number, path in inside if number == n), *whole) for n in given}
+    return [of.get(split, ()) for split in splits.tolist()]
+
+
+def byte_digests(
+    listed: Sequence[str], names: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]]
+) -> list[str]:
+    """SHA-256 of each row's file in its class folder or under `root`, "" where there is none.
 
     Raises: BadInput where no file of the lists lies there.
     """
     made: dict[Path, str] = {}
     digests = []
-    for row, name in zip(listed, names, strict=True):
-        path = find_file(root, row, name)
+    for row, name, own in zip(listed, names, folders, strict=True):
+        path = find_file(root, row, name, own)
         if path is not None and path not in made:
             with path.open("rb") as file:
                 made[path] = hashlib.file_digest(file, "sha256").hexdigest()
@@ -47,8 +67,12 @@ def byte_digests(listed: Sequence[str], names: Sequence[str], root: Path) -> lis
     return digests
 
 
-def find_file(root: Path, listed: str, name: str) -> Path | None:
-    """The file of a row: its listed path, its stripped one, or the listed one less its first folders, under `root`."""
+def find_file(root: Path, listed: str, name: str, folders: Sequence[Path] = ()) -> Path | None:
+    """The file of a row: in its class folder, else its listed path, its stripped one, or the listed one less its first
+    folders, under `root`."""
+    for folder in folders:
+        if (folder / listed).is_file():
+            return folder / listed
     parts = listed.split("/")
     for tail in (name, *("/".join(parts[i:]) for i in range(len(parts)))):
         path = root / tail.lstrip("/")
@@ -57,7 +81,7 @@ def find_file(root: Path, listed: str, name: str) -> Path | None:
     return None
 
 
-def copy_findings(rows: Rows, listed: Sequence[str], root: Path) -> list[Finding]:
+def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]]) -> list[Finding]:
     """Equal bytes (faults) and near copies (notes) between splits; files that are missing are a note."""
     assert rows.digests is not None
     digests = np.array(rows.digests)
@@ -67,7 +91,7 @@ def copy_findings(rows: Rows, listed: Sequence[str], root: Path) -> list[Finding
         missing = np.flatnonzero(~there)
         text = f"{len(missing):,} of {len(there):,} listed files are not under the data root: no copy of them is seen"
         findings.append(Finding("files-missing", "note", len(missing), None, text, _names(rows, missing)))
-    hashes, hashed = _hashes(rows, listed, root, there)
+    hashes, hashed = _hashes(rows, listed, root, folders, there)
     for one, other in ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL)):
         a, b = (np.flatnonzero((rows.splits == split) & there) for split in (one, other))
         if not len(a) or not len(b):
@@ -115,7 +139,7 @@ def picture_hash(grey: NDArray[np.uint8]) -> int:
 
 
 def _hashes(
-    rows: Rows, listed: Sequence[str], root: Path, there: NDArray[np.bool_]
+    rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]], there: NDArray[np.bool_]
 ) -> tuple[Hashes, NDArray[np.bool_]]:
     import cv2
 
@@ -124,7 +148,7 @@ def _hashes(
     for i in np.flatnonzero(there).tolist():
         if not rows.names[i].lower().endswith(PICTURES):
             continue
-        path = find_file(root, listed[i], rows.names[i])
+        path = find_file(root, listed[i], rows.names[i], folders[i])
         raw = np.frombuffer(path.read_bytes(), dtype=np.uint8) if path else None
         grey = cv2.imdecode(raw, cv2.IMREAD_GRAYSCALE) if raw is not None and len(raw) else None
         # A plain picture has no bits to compare.

@@ -65,3 +65,18 @@ def test_missing_files_are_counted_and_none_at_all_is_refused(drawn, tmp_path):
     empty.mkdir()
     with pytest.raises(BadInput, match="none of the 48 listed files lies under"):
         audit(train, test, data_root=empty)
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["two folders", "one folder"])
+def test_copies_between_class_folders_are_found_from_the_folder_above(tmp_path, alone):
+    for p in range(6):
+        split = "train" if p < 3 else "test"
+        for i in range(4):
+            write(tmp_path, f"{split}/{'ab'[i % 2]}/case_{p:02d}_{i * 50}.jpg", picture(4 * p + i))
+    copy = tmp_path / "test/a/case_03_0.jpg"
+    copy.write_bytes((tmp_path / "train/a/case_00_0.jpg").read_bytes())
+    given = (tmp_path,) if alone else (tmp_path / "train", tmp_path / "test")
+    found = audit(*given, data_root=tmp_path).findings
+    assert [(f.check, f.count) for f in found if f.check.startswith(("bytes", "near", "files"))] == [
+        ("bytes-train-test", 1)
+    ]
