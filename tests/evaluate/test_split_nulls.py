@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, recall_score
 
-from endoeval.splits.constant_box import box_null
+from endoeval.report.audit_page import audit_page
+from endoeval.splits import audit
+from endoeval.splits.constant_box import box_null, scaled
 from endoeval.splits.nulls import against_nulls, group_lookup, nearest_in_time, null_rows
 from endoeval.splits.rows import Rows
 
@@ -159,3 +161,25 @@ def _kumc(path: Path) -> Rows:
 
 def test_one_class_gives_no_null_row():
     assert null_rows(rows_of([("train", "a", "polyp", None, NAN), ("test", "b", "polyp", None, NAN)])) == ()
+
+
+def test_boxes_in_pixels_without_sizes_have_one_edge_in_all_lists():
+    boxes = np.array([[50, 50, 100, 100], [NAN] * 4, [50, 50, 100, 100], [300, 300, 400, 200]], dtype=float)
+    made, known = scaled(boxes, [2, 2])
+    assert not known
+    assert made[0].tolist() == made[2].tolist() == [0.125, 0.25, 0.25, 0.5]
+    shares = boxes / 500
+    assert scaled(shares, [2, 2]) == (shares, True)
+
+
+@pytest.mark.parametrize("largest", [110, 800])
+def test_one_large_box_leaves_the_ap_of_the_others(largest):
+    columns = ("file", "xmin", "ymin", "xmax", "ymax", "label")
+    train = [(f"a{i}.png", 10, 10, 100, 100, "polyp") for i in range(20)]
+    test = [(f"b{i}.png", 10, 10, 100, 100, "polyp") for i in range(20)] + [("c.png", 0, 0, largest, largest, "polyp")]
+    lists = ({word: [row[i] for row in rows] for i, word in enumerate(columns)} for rows in (train, test))
+    found = audit(*lists)
+    assert found.box is not None
+    assert found.box.ap50 > 0.9
+    assert not found.box.sizes_known
+    assert "sizes unknown" in audit_page(found)

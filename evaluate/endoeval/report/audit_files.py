@@ -102,6 +102,7 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
         parts.append(
             f"One constant box of score 0.5 in every frame: F1 of frame presence {percent(box.frame_f1)}, "
             f"AP50 {percent(box.ap50)}, AP {percent(box.ap)}; {box.positives:,} of {box.frames:,} frames hold a box."
+            + ("" if box.sizes_known else " Sizes of pictures: unknown.")
         )
     else:
         titles = ["rule", "accuracy", "balanced accuracy", "macro F1", "decided by it"]

@@ -7,6 +7,7 @@ from html import escape
 from endoeval.report.audit_words import faults, percent, sentence, sizes, state, verdict
 from endoeval.report.strips import MOST_GROUPS, groups_by_splits, strips
 from endoeval.splits.audit import Audit
+from endoeval.splits.constant_box import BoxNull
 from endoeval.splits.nulls import against_nulls
 from endoshards.page import Html, Section, bars, facts, page, paragraph, table
 
@@ -99,7 +100,7 @@ def _nulls(audit: Audit) -> Html:
         parts.append(
             facts(
                 [
-                    ("box", f"{at} (x0 y0 x1 y1 as shares of the picture)"),
+                    ("box", f"{at} (x0 y0 x1 y1 as shares of the {_edges(box)})"),
                     ("taken from", box.note),
                     ("frames with a box", f"{box.positives:,} of {box.frames:,}"),
                     ("precision of frame presence", percent(box.frame_precision)),
@@ -111,6 +112,10 @@ def _nulls(audit: Audit) -> Html:
     if audit.published is not None:
         parts.append(paragraph(against_nulls(audit.published, audit.nulls, audit.box)))
     return Html("".join(parts))
+
+
+def _edges(box: BoxNull) -> str:
+    return "picture" if box.sizes_known else "largest corners listed; sizes unknown"
 
 
 def _power(audit: Audit) -> Html:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoeval.splits.checks import find
-from endoeval.splits.constant_box import BoxNull, box_null
+from endoeval.splits.constant_box import BoxNull, box_null, scaled
 from endoeval.splits.copies import byte_digests, copy_findings, folders_of
 from endoeval.splits.finding import Finding
 from endoeval.splits.given_groups import Groups, as_given, from_pattern, from_table
@@ -101,6 +101,10 @@ def audit(
         group_column=group_column,
         split_column=split_column,
     )
+    sizes_known = True
+    if table.boxes is not None:
+        boxes, sizes_known = scaled(table.boxes, [count for count, _ in table.roots])
+        table = replace(table, boxes=boxes)
     codes, words = indexed(table.labels) if table.labels is not None else (None, ())
     codes, words = _labels(codes, words)
     _refuse_one_class(words, table)
@@ -119,7 +123,7 @@ def audit(
             findings += copy_findings(rows, table.listed(), data_root, folders)
             findings.sort(key=lambda finding: finding.kind != "fault")
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
-        nulls, box = null_rows(rows), box_null(rows)
+        nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
         return Audit(rows, table.understood, rows.rule, tuple(findings), nulls, box, power, published)
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ SAMPLE = 2_000
 """Boxes a candidate is tried on."""
 IOUS = np.arange(50, 100, 5) / 100
 """Overlaps of COCO's AP, 0.50 to 0.95."""
+MOST_SHARE = 1.5
+"""A corner above this is in pixels."""
 RECALLS = 101
 """Points of COCO's precision-recall curve."""
 
@@ -26,7 +29,9 @@ class BoxNull:
     """One box of score 0.5 in every frame of the test list."""
 
     box: tuple[float, float, float, float]
-    """x0 y0 x1 y1 as shares of the picture."""
+    """x0 y0 x1 y1 as shares of the picture; without its size, of the largest corners listed."""
+    sizes_known: bool
+    """False: pixels were listed, without sizes of pictures."""
     frames: int
     positives: int
     """Frames that hold a box."""
@@ -42,7 +47,24 @@ class BoxNull:
     """Which boxes the constant one was taken from."""
 
 
-def box_null(rows: Rows) -> BoxNull | None:
+def scaled(boxes: Float, lists: Sequence[int]) -> tuple[Float, bool]:
+    """Boxes of lists in pixels without sizes, all as shares of one picture: its edges are their largest corners.
+
+    Args:
+        boxes: [n, 4] as shares of the picture or, where nothing told its size, in pixels; nan: none.
+        lists: rows of each list in turn.
+
+    Returns: the boxes, and False where a list held pixels.
+    """
+    largest = [np.nanmax(part, initial=0.0) for part in np.split(boxes, np.cumsum(lists)[:-1])]
+    pixels = np.repeat(np.array(largest) > MOST_SHARE, lists)
+    if not pixels.any():
+        return boxes, True
+    edge = np.tile(np.nanmax(boxes[pixels, 2:], axis=0), 2)
+    return np.where(pixels[:, None], boxes / edge, boxes), False
+
+
+def box_null(rows: Rows, *, sizes_known: bool = True) -> BoxNull | None:
     """The constant box on the test list; None where it holds no box.
 
     Frames are told apart by their names (and groups, where there are some). All detections have one score, so the
@@ -68,6 +90,7 @@ def box_null(rows: Rows) -> BoxNull | None:
     precision = positives / frames
     return BoxNull(
         box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+        sizes_known=sizes_known,
         frames=frames,
         positives=positives,
         frame_precision=precision,

@@ -177,10 +177,6 @@ def _boxes(columns: Mapping[str, Sequence[str]], roles: Columns) -> NDArray[np.f
     if roles.size:
         width, height = (_numbers(columns[name]) for name in roles.size)
         boxes = boxes / np.stack([width, height, width, height], axis=1)
-    elif np.nanmax(boxes, initial=0) > 1.5:
-        # No sizes listed: the largest corner stands for the picture's edge.
-        edge = np.nanmax(boxes[:, 2:], axis=0)
-        boxes = boxes / np.concatenate([edge, edge])
     return boxes
 
 
