@@ -47,6 +47,7 @@ def as_json(audit: Audit, *, share: bool = False, proposal: Proposal | None = No
         {
             "rows": sizes(fold.rows),
             "faults": [finding.check for finding in faults(fold)],
+            "counts": {finding.check: finding.count for finding in fold.findings},
             "null_rows": [_rounded(asdict(row)) for row in fold.nulls],
         }
         for fold in audit.folds

@@ -138,10 +138,26 @@ def _of_folds(rows: Rows, folds: NDArray[np.int64], of: Callable[[Rows], Audit])
         for finding in found.findings:
             by_check.setdefault(finding.check, []).append((number, finding))
     merged = [_worst(found, len(numbers)) for found in by_check.values()]
+    merged += _in_several(rows, folds)
     merged.sort(key=lambda finding: finding.kind != "fault")
     top = max(audits, key=lambda a: max((f.test_share or 0.0 for f in a.findings if f.kind == "fault"), default=0.0))
     said = (*top.understood, f"{len(numbers)} folds, each audited as the test against the rest")
     return replace(top, understood=said, findings=tuple(merged), folds=tuple(audits))
+
+
+def _in_several(rows: Rows, folds: NDArray[np.int64]) -> list[Finding]:
+    """How many groups the folds share in all; that they do is a fault of each fold already."""
+    if rows.groups is None:
+        return []
+    numbers, fold = np.unique(folds, return_inverse=True)
+    held = np.unique(rows.groups * len(numbers) + fold) // len(numbers)
+    groups, times = np.unique(held, return_counts=True)
+    several = groups[times > 1]
+    if not len(several):
+        return []
+    text = f"{len(several):,} of {len(groups):,} groups stand in two folds or more"
+    names = tuple(str(rows.group_names[group]) for group in several[:5])
+    return [Finding("groups-of-several-folds", "note", len(several), None, text, names)]
 
 
 def _worst(found: Sequence[tuple[int, Finding]], folds: int) -> Finding:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endoeval.report.audit_files import as_json
 from endoeval.splits import audit
 from endoeval.splits.listed import read_list
 from endoeval.splits.read import read
@@ -143,7 +144,11 @@ def test_fold_numbers_put_each_fold_against_the_rest(tmp_path):
     assert [sorted(f.check for f in fold.findings) for fold in found.folds] == [
         [], [], ["groups-train-test"], ["groups-train-test"], []
     ]  # fmt: skip
-    (finding,) = found.findings
+    finding, shared = found.findings
+    assert (shared.check, shared.kind, shared.count) == ("groups-of-several-folds", "note", 1)
+    assert shared.text == "1 of 40 groups stand in two folds or more"
+    counts = [fold["counts"] for fold in as_json(found)["folds"]]
+    assert counts == [{}, {}, {"groups-train-test": 1}, {"groups-train-test": 1}, {}]
     assert finding.text == (
         "fold 2 against the rest: 1 of the 8 groups of test stand in train as well; 4 of 32 rows of test come from "
         "them (found in 2 of 5 folds, here the most)"
