@@ -26,8 +26,15 @@ SPLIT = "split splits set subset partition fold folds splitindex foldindex foldi
 START = "start startframe starttime startsec begin beginframe onset tstart framestart".split()
 FRAME = "frame framenumber frameno frameindex frameid framenum".split()
 END = "end endframe endtime endsec stop stopframe offset tend frameend".split()
-BOX = (("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"))
-"""Corners in pixels or shares."""
+BOX = (
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x1", "y1", "x2", "y2"),
+    ("left", "top", "right", "bottom"),
+    ("x", "y", "w", "h"),
+    ("x", "y", "width", "height"),
+)
+"""Corners in pixels or shares; or the first corner (`CORNER`), width and height."""
+CORNER = frozenset("xy")
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Columns:
     box: tuple[str, str, str, str] | None = None
     size: tuple[str, str] | None = None
     """Width and height of the picture."""
+    extent: bool = False
+    """`box` holds a corner, width and height, not two corners."""
     one_hot: tuple[str, ...] = ()
     """Columns of 0 and 1 that are classes."""
 
@@ -70,7 +79,9 @@ def tell(
     words = {re.sub(r"[^a-z0-9]", "", name.lower()): name for name in columns}
     four = next((four for four in BOX if all(word in words for word in four)), None)
     box = (words[four[0]], words[four[1]], words[four[2]], words[four[3]]) if four else None
-    size = (words["width"], words["height"]) if {"width", "height"} <= set(words) else None
+    extent = CORNER.issubset(four or ())
+    apart = set(words) - set(four or ())
+    size = (words["width"], words["height"]) if {"width", "height"} <= apart else None
     start, end = _named(words, START), _named(words, END)
     if start is None and all(re.fullmatch(r"column \d+", name) for name in columns):
         start, end = _rising(columns)
@@ -92,7 +103,7 @@ def tell(
         left = [name for name in columns if name not in taken]
         one_hot = _one_hot(columns, left)
         label = None if one_hot else _by_values(columns, left)
-    return Columns(file, label, group, split, start, end if start else None, box, size, one_hot)
+    return Columns(file, label, group, split, start, end if start else None, box, size, extent, one_hot)
 
 
 def split_number(word: str) -> int | None:

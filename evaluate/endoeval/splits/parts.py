@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from endoeval.splits.columns import Columns, tell
 from endoeval.splits.listed import Listed, read_list
 from endoeval.splits.names import MEDIA, tidy
-from endoeval.splits.rows import SPLITS
+from endoeval.splits.rows import SPLITS, TEST
 from endoshards.errors import BadInput
 
 Source = str | Path | Sequence[Any] | Mapping[str, Sequence[Any]]
@@ -54,6 +54,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
+            _refuse_columns(told, str(path), "a folder")
             return [class_folders(path, split)]
         found = read_list(path)
         lists = found if isinstance(found, dict) else {"": found}
@@ -61,6 +62,8 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
         lists = {"": _given(source, SPLITS[split])}
     made = []
     for key, listed in lists.items():
+        if listed.coco:
+            _refuse_columns(told, listed.source, "COCO JSON")
         part = _coco(listed, split) if listed.coco else _part(listed, split, told, like)
         like = part.roles or like
         if key and len(lists) > 1 and part.words is None:
@@ -92,7 +95,9 @@ def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns
     columns = listed.columns
     if like is not None:
         told = {word: told[word] or _if_there(getattr(like, word), columns) for word in told}
-    roles = tell(columns, listed.source, **_present(told, listed))
+        if split == TEST:
+            told |= {"label": _if_there(told["label"], columns)}  # only a test may lack its labels
+    roles = tell(columns, listed.source, **told)
     names = tidy(columns[roles.file])
     empty = next((i for i, name in enumerate(names, 1) if not name), 0)
     if empty:
@@ -134,10 +139,10 @@ def _if_there(name: str | None, columns: Mapping[str, Sequence[str]]) -> str | N
     return name if name in columns else None
 
 
-def _present(told: dict[str, str | None], listed: Listed) -> dict[str, str | None]:
-    """What was said of columns; a test list may lack the label column, every other one must be there."""
-    label = told["label"]
-    return told | {"label": label if label in listed.columns else None} if label else told
+def _refuse_columns(told: dict[str, str | None], source: str, kind: str) -> None:
+    named = next((f"--{word}-column {name}" for word, name in told.items() if name is not None), None)
+    if named:
+        raise BadInput(f"{source} is {kind} and has no columns; leave out {named}, or give lists with a header.")
 
 
 def _say_roles(roles: Columns, listed: Listed) -> str:
@@ -174,6 +179,8 @@ def _boxes(columns: Mapping[str, Sequence[str]], roles: Columns) -> NDArray[np.f
     if roles.box is None:
         return None
     boxes = np.stack([_numbers(columns[name]) for name in roles.box], axis=1)
+    if roles.extent:
+        boxes[:, 2:] += boxes[:, :2]
     if roles.size:
         width, height = (_numbers(columns[name]) for name in roles.size)
         boxes = boxes / np.stack([width, height, width, height], axis=1)
