@@ -71,6 +71,23 @@ def test_the_json_is_the_schema_of_the_docs(request):
     assert json.loads(json.dumps(found))["state"] == "faults found"
 
 
+def test_rows_and_groups_of_each_class_stand_by_split():
+    more = {"case90/a.png": "patient-20", "case90/b.png": "patient-20"}
+    train = [*APART[0], *((name, "rare|one") for name in more)]
+    found = audit(train, APART[1], groups=GROUPS | more)
+    table = [tuple(cell.values()) for cell in as_json(found)["class_table"]]
+    assert table == [
+        ("normal", "train", 24, 6), ("normal", "test", 16, 4), ("polyp", "train", 24, 6), ("polyp", "test", 16, 4),
+        ("rare|one", "train", 2, 1), ("rare|one", "test", 0, 0),
+    ]  # fmt: skip
+    text = markdown(found)
+    assert "| class | train rows | train groups | test rows | test groups |\n" in text
+    assert "| rare\\|one | 2 | 1 | 0 | 0 |\n" in text
+    assert "Rows and groups a class" in audit_page(found)
+    unknown = audit([("alfa.png", "a"), ("bravo.png", "b")], [("kilo.png", "a"), ("lima.png", "b")])
+    assert [cell["groups"] for cell in as_json(unknown)["class_table"]] == [None] * 4
+
+
 def test_what_is_shared_holds_no_name_of_a_row_or_group(tmp_path):
     found = made(MIXED)
     write_audit(found, tmp_path, share=True)

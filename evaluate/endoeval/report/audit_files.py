@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from endoeval.report.audit_page import FOOT, audit_page
-from endoeval.report.audit_words import faults, percent, sentence, sizes, state, verdict, without_names
+from endoeval.report.audit_words import class_rows, faults, percent, sentence, sizes, state, verdict, without_names
 from endoeval.splits.audit import Audit
+from endoeval.splits.class_table import class_table
 from endoeval.splits.nulls import against_nulls
 from endoeval.splits.propose import Proposal
 from endoeval.splits.rows import SPLITS, Rows
@@ -60,6 +61,7 @@ def as_json(audit: Audit, *, share: bool = False, proposal: Proposal | None = No
         "understood": list(audit.understood),
         "rows": sizes(rows),
         "classes": list(rows.classes),
+        "class_table": [asdict(count) for count in class_table(rows)],
         "groups": None if audit.rule is None else asdict(audit.rule),
         "findings": [_rounded(asdict(finding)) for finding in audit.findings],
         "null_rows": [_rounded(asdict(row)) for row in audit.nulls],
@@ -86,6 +88,10 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
         parts.append(f"- group key: {rule.name}, {rule.count:,} groups. {sentence(rule.why)}")
         parts += [f"- examples: {', '.join(rule.examples)}"] if rule.examples else []
         parts += [f"- second best key: {rule.second}. {sentence(rule.change)}"] if rule.second else []
+    titles, classes = class_rows(audit.rows)
+    if classes:
+        parts += ["", "## Rows and groups a class", ""]
+        parts += _table(titles, [[str(cell) for cell in line] for line in classes], "")
     parts += ["", "## Checks", ""]
     notes = [finding for finding in audit.findings if finding.kind == "note"]
     found = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from endoeval.report.audit_words import faults, percent, sentence, sizes, state, verdict
+from endoeval.report.audit_words import class_rows, faults, percent, sentence, sizes, state, verdict
 from endoeval.report.strips import MOST_GROUPS, groups_by_splits, strips
 from endoeval.splits.audit import Audit
 from endoeval.splits.constant_box import BoxNull
@@ -34,6 +34,10 @@ def audit_page(audit: Audit, proposed: tuple[str, ...] | None = None, *, named: 
         Section("Null rows: no pixel was looked at", _nulls(audit)),
         Section("What this test could show at best", _power(audit)),
     ]
+    titles, classes = class_rows(audit.rows)
+    if classes:
+        by_class = table(titles, classes, numeric=set(range(1, len(titles))))
+        sections.insert(2, Section("Rows and groups a class", by_class))
     if audit.rows.groups is not None:
         sections.append(Section("Groups by split, along time", _groups(audit, named)))
     if audit.folds:

@@ -9,11 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from endoeval.splits.audit import Audit
+from endoeval.splits.class_table import class_table
 from endoeval.splits.finding import Finding
 from endoeval.splits.nulls import against_nulls
 from endoeval.splits.rows import SPLITS, GroupRule, Rows
 
 NO_GROUPS = "no group key: independence cannot be shown"
+MOST_CLASSES = 60
+"""Classes that a page shows; audit.json holds all."""
 ALONE = "one split only: independence cannot be shown"
 
 
@@ -39,6 +42,17 @@ def sizes(rows: Rows) -> Mapping[str, int]:
     """Rows of each split that holds some."""
     counts = np.bincount(rows.splits, minlength=len(SPLITS))
     return {word: int(count) for word, count in zip(SPLITS, counts, strict=True) if count}
+
+
+def class_rows(rows: Rows) -> tuple[list[str], list[list[object]]]:
+    """Titles and lines of the table of rows and groups a class by split, the first `MOST_CLASSES` classes."""
+    counts = class_table(rows)
+    splits = list(dict.fromkeys(count.split for count in counts))
+    kinds = ("rows",) if rows.groups is None else ("rows", "groups")
+    lines: dict[str, list[object]] = {}
+    for count in counts:
+        lines.setdefault(count.name, [count.name]).extend([count.rows, count.groups][: len(kinds)])
+    return ["class", *(f"{split} {kind}" for split in splits for kind in kinds)], list(lines.values())[:MOST_CLASSES]
 
 
 def percent(share: float | None) -> str:
