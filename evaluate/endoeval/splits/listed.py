@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,9 @@ SAMPLE = 400
 """Lines from which the form of a list is told."""
 DELIMITERS = (("\t", "tabs"), (";", "semicolons"), ("|", "bars"), (",", "commas"))
 PATH = re.compile(
-    r'^(?:"(?P<quoted>[^"]+)"|(?P<path>.+?\.(?:' + "|".join(map(re.escape, MEDIA)) + r")))(?= |$)(?P<rest>.*)$",
+    r"""^(?:"(?P<quoted>[^"]+)"|'(?P<single>[^']+)'|(?P<path>.+?\.(?:"""
+    + "|".join(map(re.escape, MEDIA))
+    + r")))(?= |$)(?P<rest>.*)$",
     re.IGNORECASE,
 )
 """A path with a known ending, spaces and quotes inside allowed, then what follows after a space."""
@@ -112,8 +115,9 @@ def _text(path: Path, encoding: str, digest: str) -> Listed:
     delimiter, words = _delimiter(sample)
     if delimiter:
         columns, header = _delimited(path, encoding, delimiter)
-    elif _spaced(sample):
-        columns, header = _space_parted(path, encoding), False
+    elif _spaced(_body(sample)):
+        header = len(_body(sample)) < len(sample)
+        columns = _space_parted(path, encoding, sample[0].split() if header else [])
         words = "a space" if len(columns) > 1 else ""
     else:
         names = [line.strip().strip('"') for line in _lines(path, encoding)]
@@ -127,7 +131,8 @@ def _text(path: Path, encoding: str, digest: str) -> Listed:
 
 def _delimiter(sample: Sequence[str]) -> tuple[str, str]:
     """The delimiter that gives every line the same number (two or more) of fields, and its name; "" for none."""
-    if all((found := PATH.match(line.strip())) and found["rest"].strip() for line in sample):
+    body = _body(sample)
+    if all((found := PATH.match(line.strip())) and found["rest"].strip() for line in body):
         return "", ""  # a path may hold commas; what follows it after a space is the label
     for delimiter, words in DELIMITERS:
         if delimiter not in sample[0]:
@@ -135,7 +140,7 @@ def _delimiter(sample: Sequence[str]) -> tuple[str, str]:
         counts = {len(row) for row in _parsed(sample, delimiter, sample)}
         if len(counts) == 1 and counts.pop() > 1:
             return delimiter, words
-    if _spaced(sample):
+    if _spaced(body):
         return "", ""
     ragged = [(d, w) for d, w in DELIMITERS if sum(d in line for line in sample) > 0.9 * len(sample)]
     return ragged[0] if ragged else ("", "")
@@ -214,6 +219,14 @@ def _is_path(text: str) -> bool:
     return "/" in text or "\\" in text or ("." in text and text.lower().rpartition(".")[2] in MEDIA)
 
 
+def _body(sample: Sequence[str]) -> Sequence[str]:
+    """Lines without the first where it alone is no path but several words that name columns."""
+    words = sample[0].split()
+    named = len(words) > 1 and all(ROLE_WORDS.match(re.sub(r"[_-]", "", word)) for word in words)
+    is_header = named and not PATH.match(sample[0].strip()) and len(set(words)) == len(words)
+    return sample[1:] if is_header and len(sample) > 1 and _spaced(sample[1:]) else sample
+
+
 def _spaced(sample: Sequence[str]) -> bool:
     """True where lines are a path (known ending or quoted) and what follows, or a word and numbers."""
     if all(PATH.match(line.strip()) for line in sample):
@@ -222,26 +235,27 @@ def _spaced(sample: Sequence[str]) -> bool:
     return len(counts) == 1 and 1 < counts.pop() <= 6 and all(_is_number(line.split()[-1]) for line in sample)
 
 
-def _space_parted(path: Path, encoding: str) -> dict[str, list[str]]:
+def _space_parted(path: Path, encoding: str, header: Sequence[str]) -> dict[str, list[str]]:
     names: list[str] = []
     rests: list[str] = []
     seen: dict[str, str] = {}
-    for line in _lines(path, encoding):
+    for line in itertools.islice(_lines(path, encoding), bool(header), None):
         line = line.strip()
         found = PATH.match(line)
-        name = (found["quoted"] or found["path"]) if found else line.split()[0]
-        rest = found["rest"].strip() if found else line[len(name) :].strip()
+        name = (found["quoted"] or found["single"] or found["path"]) if found else line.split()[0]
+        rest = found["rest"].strip() if found else line[len(line.split()[0]) :].strip()
         names.append(name)
         rests.append(seen.setdefault(rest, rest))
     if not any(rests):
-        return {"column 1": names}
+        return {" ".join(header) or "column 1": names}
     words = {rest: rest.split() for rest in seen}
     counts = {len(parts) for parts in words.values()}
-    if len(counts) == 1 and all(_is_number(part) for parts in words.values() for part in parts):
-        return {"column 1": names} | {
-            f"column {i + 2}": [words[rest][i] for rest in rests] for i in range(len(words[rests[0]]))
-        }
-    return {"column 1": names, "column 2": [rest.strip('"') for rest in rests]}
+    numbers = all(_is_number(part) for parts in words.values() for part in parts)
+    values = [names, [rest.strip('"') for rest in rests]]
+    if counts == {len(header) - 1} or (len(counts) == 1 and numbers):
+        values[1:] = [[words[rest][i].strip('"') for rest in rests] for i in range(counts.pop())]
+    titles = header if len(header) == len(values) else [f"column {i + 1}" for i in range(len(values))]
+    return dict(zip(titles, values, strict=True))
 
 
 def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
