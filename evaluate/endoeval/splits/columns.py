@@ -35,6 +35,8 @@ BOX = (
 )
 """Corners in pixels or shares; or the first corner (`CORNER`), width and height."""
 CORNER = frozenset("xy")
+ROLES = frozenset([*FILE, *LABEL, *GROUP, *SPLIT, *START, *FRAME, *END])
+"""Names of columns, lower case, letters and digits alone."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from endoeval.splits.columns import ROLES, split_number
 from endoshards.errors import BadInput
+
+FOLD = re.compile(r"(?i)(?:fold|split)?[ _-]*\d+")
+"""A key that numbers a fold."""
 
 
 def parsed(path: Path, encoding: str) -> tuple[Any, str]:
@@ -50,6 +55,35 @@ def fold_columns(found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
 def holds_lists(found: dict[str, Any]) -> bool:
     """True where a key holds a list that is not empty."""
     return bool(found) and any(isinstance(value, list) and value for value in found.values())
+
+
+def keyed_columns(path: Path, lists: dict[str, list[Any]]) -> dict[str, list[str]] | None:
+    """Columns of an object of lists: its keys are the columns, or the labels of the names that each list holds.
+
+    Returns: None where keys are splits or folds, or one key stands alone.
+    Raises: BadInput for columns of unequal length, and for keys that are none of these.
+    """
+    if len(lists) < 2 or any(split_number(key) is not None or FOLD.fullmatch(key) for key in lists):
+        return None
+    roles = [key for key in lists if _plain(key) in ROLES or _plain(key).removesuffix("s") in ROLES]
+    words = all(isinstance(value, str) for values in lists.values() for value in values)
+    lengths = {key: len(values) for key, values in lists.items()}
+    if len(roles) > 1 or (roles and not words):
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{key} {length:,}" for key, length in lengths.items())
+            raise BadInput(f"{path} holds columns of unequal length ({said}); every column wants the same number.")
+        return {key: [cell(value) for value in values] for key, values in lists.items()}
+    if not words:
+        raise BadInput(
+            f"{path} holds lists under {', '.join(list(lists)[:5])}; allowed keys: splits (train, val, test), columns "
+            "(image, label) of equal length, or classes with a list of names each."
+        )
+    pairs = [(name, key) for key, names in lists.items() for name in names]
+    return {"name": [name for name, _ in pairs], "label": [key for _, key in pairs]}
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", key.lower())
 
 
 def columns_of(path: Path, rows: Sequence[Any]) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from endoeval.splits.json_lists import cell, columns_of, fold_columns, holds_lists, is_fold, parsed
+from endoeval.splits.json_lists import cell, columns_of, fold_columns, holds_lists, is_fold, keyed_columns, parsed
 from endoeval.splits.names import MEDIA
 from endoshards.errors import BadInput
 
@@ -268,6 +268,8 @@ def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
         found = found[0]
     if isinstance(found, dict):
         lists = {key: value for key, value in found.items() if isinstance(value, list) and value}
+        if (columns := keyed_columns(path, lists)) is not None:
+            return Listed(str(path), columns, f"{form}, a list a column or class", True, digest)
         if holds_lists(found):
             return {key: Listed(str(path), columns_of(path, value), form, True, digest) for key, value in lists.items()}
         if found and all(isinstance(value, str | int | float | bool) for value in found.values()):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from endoeval.splits.read import read
+from endoshards.errors import BadInput
 
 ROWS = [(f"my set/case {p}/f {i}.jpg", ("polyp", "normal")[(p + i) % 2]) for p in range(8) for i in range(4)]
 NAMES = [name.removeprefix("my set/") for name, _ in ROWS]
@@ -40,3 +43,43 @@ def test_names_without_an_ending_under_a_header_keep_their_numbers_as_labels(tmp
     table = read(path)
     assert table.names[:2] == ["case0_0", "case0_1"]
     assert table.labels == [str(i % 2) for _ in range(4) for i in range(4)]
+
+
+KEYED = {
+    "columns": {"image": [n for n, _ in ROWS], "label": [w for _, w in ROWS]},
+    "columns, plural, beside other keys": {
+        "name": "set", "images": [n for n, _ in ROWS], "labels": [w for _, w in ROWS], "width": [9] * len(ROWS)
+    },
+    "one hot": {
+        "image": [n for n, _ in ROWS], **{k: [int(w == k) for _, w in ROWS] for k in ("polyp", "normal")}
+    },
+    "classes": {k: [n for n, w in ROWS if w == k] for k in ("polyp", "normal")},
+    "classes, one called as a column may be": {k: [n for n, w in ROWS if (w == "polyp") == (k == "lesion")]
+                                               for k in ("lesion", "normal")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", sorted(KEYED))
+def test_keys_of_a_json_object_may_be_columns_or_classes(form, tmp_path):
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps(KEYED[form]))
+    table = read(path)
+    assert table.labels is not None
+    assert table.folds is None
+    word = "lesion" if "called" in form else "polyp"
+    wanted = sorted((name, word if w == "polyp" else w) for name, (_, w) in zip(NAMES, ROWS, strict=True))
+    assert sorted(zip(table.names, table.labels, strict=True)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({"image": ["a.jpg", "b.jpg"], "label": ["x"]}, r"columns of unequal length \(image 2, label 1\)"),
+        ({"polyp": ["a.jpg"], "normal": [{"file": "b.jpg"}]}, "holds lists under polyp, normal; allowed keys: splits"),
+    ],
+)
+def test_keys_of_a_json_object_that_say_nothing_are_refused(held, message, tmp_path):
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps(held))
+    with pytest.raises(BadInput, match=message):
+        read(path)
