@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from endoeval.splits.doubles import examples, share_of_test
+from endoeval.splits.doubles import examples
 from endoeval.splits.finding import Finding, several
 from endoeval.splits.names import Names
+from endoeval.splits.negatives import negatives_under_a_label
 from endoeval.splits.rows import TEST, TRAIN, Rows
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 ONCE_GROUPS = 10
 """Fewer groups than this say nothing about a class that each of them holds once."""
-NEGATIVE_FOLDER = (
-    r"(?i)^(?:rest|others?|none|normals?|negatives?|neg|background|irrelevant|nothing|(?:no|non|without)[_\- ].*)$"
-)
-NEGATIVE_STEM = (
-    r"(?i)(?:^|[_\- ])(?:no[_\- ][a-z]{3,}|non[_\- ][a-z]{3,}|negatives?|neg|irrelevant|background|rest)(?:[_\- ]|$)"
-)
-MOSTLY = 0.9
-"""A label whose rows are negatives by name to this share is the negatives' own label."""
 
 
 def class_findings(rows: Rows, names: Names, said: int | None) -> list[Finding]:
@@ -44,7 +35,7 @@ def class_findings(rows: Rows, names: Names, said: int | None) -> list[Finding]:
         findings.append(_note("classes-said", abs(said - len(rows.classes)), text, tuple(rows.classes[:5])))
     if rows.groups is not None:
         findings += _of_one_group(rows) + _once_a_group(rows)
-    return findings + _negatives(rows, names)
+    return findings + negatives_under_a_label(rows, names)
 
 
 def _absent(rows: Rows) -> list[Finding]:
@@ -107,30 +98,6 @@ def _by_group(rows: Rows, where: Bools) -> tuple[Ints, NDArray[np.float64], int]
     count = len(rows.group_names) + 1
     pairs, times = np.unique(rows.labels[where] * count + rows.groups[where], return_counts=True)
     return pairs // count, times.astype(np.float64), len(np.unique(rows.groups[where]))
-
-
-def _negatives(rows: Rows, names: Names) -> list[Finding]:
-    """Rows whose folder or name says "nothing here" under a label that other rows carry too."""
-    assert rows.labels is not None
-    folders = pc.dictionary_encode(names.folder)
-    said = [
-        bool(pc.any(pc.match_substring_regex(pa.array(folder.split("/")), NEGATIVE_FOLDER)).as_py())
-        for folder in folders.dictionary.to_pylist()
-    ]
-    negative = np.array(said)[folders.indices.to_numpy(zero_copy_only=False)]
-    negative |= pc.match_substring_regex(names.stem, NEGATIVE_STEM).to_numpy(zero_copy_only=False)
-    by_name, all_rows = _histogram(rows, negative), _histogram(rows, np.ones(len(negative), dtype=bool))
-    mixed = (by_name > 0) & (by_name < MOSTLY * all_rows)
-    touched = negative & (rows.labels >= 0) & mixed[np.maximum(rows.labels, 0)]
-    if not touched.any():
-        return []
-    text = (
-        f"{several(touched.sum(), 'row lies', 'rows lie')} under a word for negatives (rest, none, no ...) and a label "
-        f"that other rows have as well: {_list(rows.classes, np.flatnonzero(mixed))}"
-    )
-    shown = examples(rows.names, np.flatnonzero(touched))
-    share = share_of_test(rows, touched)
-    return [Finding("negatives-under-a-label", "note", int(touched.sum()), share, text, shown)]
 
 
 def _histogram(rows: Rows, where: Bools) -> Ints:
