@@ -70,7 +70,7 @@ def test_shared_groups_end_with_4_and_share_names_nobody(tmp_path):
     done = run(tmp_path, "train.csv", "test.csv", "--out", "out", "--share")
     assert done.returncode == 4
     assert "12 of the 12 groups of test stand in train as well" in done.stdout
-    assert "checks found faults; out/audit.html shows them." in done.stderr
+    assert "checks found faults; audit.html shows them." in done.stderr
     written = [path.read_text("utf-8") for path in (tmp_path / "out").iterdir()]
     assert not any("video_0" in text for text in [done.stdout, done.stderr, *written])
 
