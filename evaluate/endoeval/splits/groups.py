@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from endoeval.splits.names import Names, Strings, has_modality, without_modality
+from endoeval.splits.names import Names, Strings, has_modality, trimmed, without_modality
 from endoeval.splits.paths import Kept, kept_paths
 from endoeval.splits.rows import TEST, TRAIN, GroupRule
+from endoeval.splits.spelling import one_spelling
 from endoeval.splits.times import TWO_NUMBERS, are_intervals
 
 Ints = NDArray[np.int64]
@@ -109,9 +110,10 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
             break  # weaker kinds could come third at best
     if not found:
         return None
-    best = found[0]
+    keys, words, said = one_spelling(found[0].keys, found[0].names, splits)
+    best = replace(found[0], keys=keys, names=words)
     second = next((c for c in found[1:] if not _same(c.keys, best.keys)), None)
-    return Grouping(best.keys, tuple(best.names), _rule(best, second, splits, labels), best.rest)
+    return Grouping(best.keys, tuple(best.names), _rule(best, second, splits, labels, said), best.rest)
 
 
 def indexed(values: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
@@ -190,7 +192,7 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     # A row without the pattern is a group of its own, by its name.
     keys = pc.coalesce(keys, texts) if found.null_count else keys
     rest = pc.fill_null(pc.struct_field(found, "rest"), "")
-    return _made(name, tier, _trimmed(without_modality(keys), texts), rest, limit)
+    return _made(name, tier, trimmed(without_modality(keys), texts), rest, limit)
 
 
 def _is_hexadecimal(keys: Strings, rest: Strings) -> bool:
@@ -212,7 +214,7 @@ def _without_words(kept: Kept, limit: int) -> _Candidate | None:
     if pc.sum(has_modality(kept.stem)).as_py() < 0.1 * len(kept.stem):
         return None
     nothing = pa.nulls(len(kept.stem), pa.string())
-    keys = _trimmed(without_modality(kept.path), kept.path)
+    keys = trimmed(without_modality(kept.path), kept.path)
     return _made("the stem without words of light or side", 1.5, keys, nothing, limit)
 
 
@@ -221,12 +223,6 @@ def _made(name: str, tier: float, keys: Strings, rest: Strings, limit: int) -> _
         return None
     index, words = _encoded(keys)
     return _Candidate(name, tier, index, words, rest)
-
-
-def _trimmed(keys: Strings, texts: Strings) -> Strings:
-    """Keys without separators at their ends; where nothing is left, the whole text, so that such rows stay apart."""
-    keys = pc.replace_substring_regex(keys, r"^[\s_\-./]+|[\s_\-./]+$", "")
-    return pc.if_else(pc.equal(keys, ""), texts, keys)
 
 
 def _encoded(texts: Strings) -> tuple[Ints, list[str]]:
@@ -280,11 +276,14 @@ def _same(one: Ints, other: Ints) -> bool:
     return _pairs(one, other) == int(one.max()) + 1
 
 
-def _rule(best: _Candidate, second: _Candidate | None, splits: NDArray[np.int8], labels: Ints | None) -> GroupRule:
+def _rule(
+    best: _Candidate, second: _Candidate | None, splits: NDArray[np.int8], labels: Ints | None, said: str
+) -> GroupRule:
     count, n = len(best.names), len(best.keys)
     why = f"read off the names: it holds for the rows and makes {count:,} groups of {n:,} rows"
     if labels is not None and (labels >= 0).any():
         why += f"; {left_out(labels, best.keys):.0%} of rows have the label of the other rows of their group"
+    why += f"; {said}" if said else ""
     change = ""
     if second is not None:
         change = f"{len(second.names):,} groups instead of {count:,}"

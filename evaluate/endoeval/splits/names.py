@@ -92,6 +92,12 @@ def has_modality(texts: Strings) -> Strings:
     return pc.match_substring_regex(texts, _MODALITY)
 
 
+def trimmed(keys: Strings, texts: Strings) -> Strings:
+    """Keys without separators at their ends; where nothing is left, the whole text, so that such rows stay apart."""
+    keys = pc.replace_substring_regex(keys, r"^[\s_\-./]+|[\s_\-./]+$", "")
+    return pc.if_else(pc.equal(keys, ""), texts, keys)
+
+
 def strip_roots(lists: Sequence[list[str]]) -> tuple[list[list[str]], list[str]]:
     """Lists whose paths begin at the same place.
 
