@@ -188,3 +188,14 @@ def test_lists_of_boxes_are_split_by_frame_and_read_again_clean(tmp_path):
     listed = [line for path in files for line in path.read_text().splitlines()[1:]]
     assert sorted(line.split(",")[0] for line in listed) == sorted(GROUPS)
     assert state(audit(*files, group_column="group")) == "clean"
+
+
+def test_keys_that_name_their_own_list_are_never_clean():
+    """Numbers that begin anew in each list may be other patients or the same: nobody can tell."""
+    lists = [
+        [(f"{s}_case{c:02}_{k}.jpg", "ab"[c % 2]) for c in range(n) for k in range(4)]
+        for s, n in (("train", 20), ("test", 12))
+    ]
+    found = audit(*lists)
+    assert [finding.check for finding in found.findings] == ["own-words"]
+    assert state(found) == "group keys that name their own list: independence cannot be shown"

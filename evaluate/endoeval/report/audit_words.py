@@ -17,6 +17,7 @@ from endoeval.splits.rows import SPLITS, GroupRule, Rows
 NO_GROUPS = "no group key: independence cannot be shown"
 MOST_CLASSES = 60
 """Classes that a page shows; audit.json holds all."""
+OWN_WORDS = "group keys that name their own list: independence cannot be shown"
 ALONE = "one split only: independence cannot be shown"
 
 
@@ -101,6 +102,8 @@ def _unshown(audit: Audit) -> str:
     """Why nobody can say that the splits are independent, or "". A key that gives each row a group joins nothing."""
     if audit.rows.groups is None or any(finding.check == "groups-of-one" for finding in audit.findings):
         return NO_GROUPS
+    if any(finding.check == "own-words" for finding in audit.findings):
+        return OWN_WORDS
     return ALONE if len(sizes(audit.rows)) < 2 else ""
 
 

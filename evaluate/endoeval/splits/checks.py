@@ -6,6 +6,8 @@ bytes or time in two splits, val = test, a row or nested times under two labels.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -13,11 +15,12 @@ from numpy.typing import NDArray
 from endoeval.splits.class_checks import class_findings
 from endoeval.splits.doubles import base_names, examples, rows_in_two, twice, two_labels, val_is_test
 from endoeval.splits.finding import Finding, several
-from endoeval.splits.names import Names, coded, cut
+from endoeval.splits.names import SPLIT_WORDS, Names, coded, cut
 from endoeval.splits.overlaps import time_findings
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 
 Ints = NDArray[np.int64]
+_LETTERS = re.compile("[a-z]+")
 PAIRS = ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL))
 """Splits that are compared, (one, other): what is counted are the rows and groups of the other."""
 FEW_GROUPS = 6
@@ -99,4 +102,18 @@ def _groups(rows: Rows) -> list[Finding]:
     if len(np.unique(rows.groups)) == len(rows.groups):
         text = f"each of the {len(rows.groups):,} rows is a group of its own: the key joins nothing"
         findings.append(Finding("groups-of-one", "note", len(rows.groups), None, text, ()))
-    return findings
+    return findings + _own_words(rows, rows.groups)
+
+
+def _own_words(rows: Rows, groups: Ints) -> list[Finding]:
+    """Keys such as train_case03: whether case 3 of one list is case 3 of the other cannot be told."""
+    splits = np.unique(rows.splits)
+    for split in splits:
+        keys = (rows.group_names[group] for group in np.unique(groups[rows.splits == split]))
+        if not all(split in map(SPLIT_WORDS.get, _LETTERS.findall(key.lower())) for key in keys):
+            return []
+    if len(splits) < 2:
+        return []
+    held = np.unique(groups)
+    text = "each list's group keys hold the list's own word: whether two of them are one patient cannot be told"
+    return [Finding("own-words", "note", len(held), None, text, examples(rows.group_names, held))]
