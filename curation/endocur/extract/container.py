@@ -8,6 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from endocur.extract.dicom.payload import Payload, readable
+
+Readable = BinaryIO | Payload
+
 _EBML = b"\x1a\x45\xdf\xa3"
 _SEGMENT = b"\x18\x53\x80\x67"
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"styp", b"sidx", b"uuid", b"meta")
@@ -15,19 +19,25 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof"
 
 def is_truncated(path: Path) -> bool:
     """Whether the file is shorter than its container announces; False for containers that announce nothing."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] == _EBML:
-            return _matroska_end(file) > size
-        if head[:4] == b"RIFF":
-            return 8 + int.from_bytes(head[4:8], "little") > size + 1
-        if head[4:8] in _BOXES:
-            return _boxes_end(file, size) > size
+    with readable(path) as target:
+        if isinstance(target, Payload):
+            return target.is_cut or _is_cut(target, target.size)
+        with target.open("rb") as file:
+            return _is_cut(file, target.stat().st_size)
+
+
+def _is_cut(file: Readable, size: int) -> bool:
+    head = file.read(12)
+    if head[:4] == _EBML:
+        return _matroska_end(file) > size
+    if head[:4] == b"RIFF":
+        return 8 + int.from_bytes(head[4:8], "little") > size + 1
+    if head[4:8] in _BOXES:
+        return _boxes_end(file, size) > size
     return False
 
 
-def _boxes_end(file: BinaryIO, size: int) -> int:
+def _boxes_end(file: Readable, size: int) -> int:
     """Where the last top-level box of an MP4 or QuickTime file would end."""
     at = 0
     while at + 8 <= size:
@@ -44,7 +54,7 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
     return at
 
 
-def _matroska_end(file: BinaryIO) -> int:
+def _matroska_end(file: Readable) -> int:
     """Where the segment of a Matroska or WebM file would end; 0 if it was written as a stream of unknown length."""
     file.seek(0)
     at = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from av.container.core import Flags
 from endocur.extract.clock import Clock
 from endocur.extract.colour import colour_of
 from endocur.extract.container import is_truncated
+from endocur.extract.dicom.payload import Payload, readable
 from endocur.extract.geometry import Shape, sane_sar
 from endocur.extract.planes import Planes, from_rgb
 from endocur.extract.source import Damage, Frame, Moment, Unreadable
@@ -101,15 +102,18 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
     Raises: Unreadable with a reason that holds no name.
     """
-    try:
-        container = av.open(
-            os.path.abspath(path),  # noqa: PTH100 - an absolute name is never taken for a protocol; links stay
-            metadata_errors="replace",
-            options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise Unreadable(_open_reason(error)) from None
-    with container:
+    with ExitStack() as stack:
+        target = stack.enter_context(readable(path))
+        try:
+            container = av.open(
+                # an absolute name is never taken for a protocol; links stay
+                os.path.abspath(target) if isinstance(target, Path) else target,  # noqa: PTH100
+                metadata_errors="replace",
+                options={"format_whitelist": FORMATS, "protocol_whitelist": "file"} | _said_rate(target),
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise Unreadable(_open_reason(error)) from None
+        stack.enter_context(container)
         if container.format.name in WITHOUT_PTS:
             container.flags &= ~Flags.gen_pts.value
         streams = [stream for stream in container.streams.video if not _is_cover(stream)]
@@ -121,6 +125,11 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         yield container, stream
+
+
+def _said_rate(target: Path | Payload) -> dict[str, str]:
+    """The rate beside the video, for streams that have no time of their own; others never ask."""
+    return {"framerate": str(target.rate)} if isinstance(target, Payload) and target.rate else {}
 
 
 def declared_rate(stream: Any) -> Fraction:

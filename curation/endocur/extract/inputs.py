@@ -17,6 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from endocur.extract.dicom.header import is_dicom
+from endocur.extract.dicom.kind import kind_of
 from endocur.extract.patterns import Patterns
 from endoshards.errors import BadInput
 
@@ -146,8 +148,6 @@ def sniff(head: bytes, suffix: str) -> tuple[InputKind, str]:
         return "still", ""
     if _is_video(head):
         return "video", ""
-    if head[128:132] == b"DICM":
-        return "failed", "DICOM is not read yet"
     if suffix in ARCHIVES and _is_archive(head):
         return "failed", f"an archive; unpack it first ({ARCHIVES[suffix]} …)"
     if not head and suffix in VIDEO_SUFFIXES | PICTURE_SUFFIXES:
@@ -251,7 +251,8 @@ def _judge(position: int, path: Path, argument: int, patterns: Patterns, root: P
     if path != root and (name.startswith(".") or name in _JUNK_NAMES or name.endswith(_UNFINISHED)):
         return left_out("ignored", "hidden, unfinished or litter")
     try:
-        kind, reason = sniff(_head(path), path.suffix[1:].lower())
+        head = _head(path)
+        kind, reason = kind_of(path, head) if is_dicom(head) else sniff(head, path.suffix[1:].lower())
     except OSError:
         return left_out("failed", "no permission to read it")
     return Found(position, path, argument, kind, reason, status.st_size, status.st_mtime_ns, status.st_ino)

@@ -13,6 +13,8 @@ from endocur.configs import ExtractConfig
 from endocur.corpus import Corpus, InputRow, UnitMarker, write_marker
 from endocur.engine import beat
 from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture
+from endocur.extract.dicom.header import is_dicom
+from endocur.extract.dicom_pictures import dicom_still
 from endocur.extract.planes import encode, mask_planes, stored_planes, to_rgb
 from endocur.extract.segments import PROBE_FRAMES, Segment, probe_rgb, segment
 from endocur.extract.source import Moment, Unreadable
@@ -184,4 +186,7 @@ def _read(path: Path) -> Still:
         data = path.read_bytes()
     except OSError as error:
         raise Unreadable(f"cannot be read ({in_words(error)})") from None
+    if is_dicom(data):
+        planes, shape = dicom_still(path)
+        return Still(planes, shape)
     return read_still(data)

@@ -12,6 +12,8 @@ from endocur.corpus import CHAPTER_S, Corpus, InputRow, UnitMarker, chapter_file
 from endocur.engine import UnitFailed, beat
 from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, finished_chapter
 from endocur.extract.decode import Video
+from endocur.extract.dicom.header import is_dicom_file, read_header
+from endocur.extract.dicom_pictures import DicomPictures
 from endocur.extract.motion import MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
 from endocur.extract.sampling import Every, Ticks, chapter_of
@@ -103,18 +105,32 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "last_us": last_us,
             "version": EXTRACT_VERSION,
             "views": [_view_facts(segment) for segment in found.segments.values()],
-        },
+        }
+        | _dicom_facts(task.path),
     )
     write_marker(Corpus(task.root), marker)
     return marker
 
 
 def _source(task: VideoTask) -> Source:
+    if _holds_pictures(task.path):
+        return DicomPictures(task.path, beat)
     if task.config.decoder == "decord":
         from endocur.extract.decord import DecordVideo
 
+        if is_dicom_file(task.path):
+            raise Unreadable("decord does not read DICOM; leave --decoder out")
         return DecordVideo(task.path, beat)
     return Video(task.path, beat)
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether it is a DICOM file of pictures one by one, which no video decoder reads."""
+    return is_dicom_file(path) and not read_header(path).is_video
+
+
+def _dicom_facts(path: Path) -> dict[str, object]:
+    return {"dicom": read_header(path).facts()} if is_dicom_file(path) else {}
 
 
 def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, int]:
