@@ -28,6 +28,7 @@ COMMANDS: tuple[tuple[str, type, str], ...] = (
     ("filter", configs.FilterConfig, "Decide by score which frames stay, and write why the others go."),
     ("embed", configs.EmbedConfig, "Write the features of an encoder for each frame."),
     ("dedup", configs.DedupConfig, "Drop near copies of better frames, each with the kept frame as evidence."),
+    ("clips", configs.ClipsConfig, "Cut masked clips for video pretraining out of the recordings."),
     ("shard", configs.ShardConfig, "Write the kept frames as tar shards."),
     ("run", configs.RunConfig, "extract, filter, dedup and shard in a row."),
     ("verify", configs.VerifyConfig, "Check shards to the last byte."),

@@ -189,6 +189,42 @@ class ShardConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClipsConfig:
+    """Options of `endocur clips`."""
+
+    corpus: Path = _corpus()
+    seconds: float = option(5.0, "Length of a clip.")
+    fps: float = option(30.0, "Frames a second; fewer where the recording has fewer.")
+    size: int = option(320, "Short side of a clip in pixels, even; never enlarged.")
+    min_kept: float = option(0.8, "Share of a clip's stored frames that must be kept.")
+    form: Literal["mp4", "jpg"] = option("mp4", "H.264 in MP4 with a key frame a second, or a run of JPEGs.")
+    crf: int = option(20, "Quality of an MP4: 0 lossless, 51 worst.")
+    jpeg_quality: int = option(90, "Quality of JPEGs, 1 to 100.")
+    key: Path | None = option(None, "Key file of the corpus; the one in your config folder if not given.", how=True)
+    private: Path | None = option(None, "Folder for true paths; beside the key if not given.", how=True)
+    allow_failed: float | None = option(
+        None, "Share of recordings that may fail; 0.01, and at least one, if not given.", how=True
+    )
+    workers: int | None = _workers()
+    timeout: float = option(600.0, "Seconds a worker may stand still on one recording before it is ended.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        _within("--seconds", self.seconds, 0.5, 600)
+        _within("--fps", self.fps, 1, 240)
+        _within("--size", self.size, 16, 8192)
+        _within("--crf", self.crf, 0, 51)
+        _within("--jpeg-quality", self.jpeg_quality, 1, 100)
+        _positive("--timeout", self.timeout)
+        if self.size % 2:
+            raise BadOption(f"--size is {self.size}; an even number is wanted, for example {self.size + 1}.")
+        if not 0 < self.min_kept <= 1:
+            raise BadOption(f"--min-kept is {self.min_kept:g}; a share above 0 and at most 1 is wanted.")
+        if self.allow_failed is not None:
+            _within("--allow-failed", self.allow_failed, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyConfig:
     """Options of `endocur verify`."""
 

@@ -71,6 +71,11 @@ class Corpus:
         return self.root / "decisions"
 
     @property
+    def clips(self) -> Path:
+        """`<unit>.tar` of clips, `<unit>.parquet`, one row a clip, and the marker `<unit>.json`."""
+        return self.root / "clips"
+
+    @property
     def tables(self) -> Path:
         """Derived packs of all rows."""
         return self.root / "tables"

@@ -94,6 +94,7 @@ def remove_frames(corpus: Corpus) -> None:
     _remove(corpus.scores, rf"{_CHAPTER}\.parquet")
     _remove(corpus.views, rf"{_CHAPTER}\.npz")
     _remove(corpus.frames, rf"{_CHAPTER}\.(?:tar|parquet)")
+    _remove(corpus.clips, rf"{_UNIT}\.(?:json|tar|parquet)")
     _remove(corpus.reports / "sheets", rf"{_UNIT}\.v\d{{3,}}\.jpg")
     _remove(corpus.reports, r"corpus(?:-to-share)?\.html")
 

@@ -102,15 +102,21 @@ def picture(jpeg: bytes, view: Window, quality: int) -> bytes:
             f"a stored picture is {planes.y.shape[1]} x {planes.y.shape[0]} and its mask "
             f"{view.near[0].shape[1]} x {view.near[0].shape[0]}; the corpus is damaged: extract it again."
         )
+    small = shrunk(planes, view)
+    encoded: bytes = simplejpeg.encode_jpeg_yuv_planes(small.y, small.cb, small.cr, quality=quality)
+    return encoded
+
+
+def shrunk(planes: Planes, view: Window) -> Planes:
+    """Stored planes at the published size, black outside tissue; as they are where the window keeps the size."""
+    if view.keeps_bytes:
+        return planes
     touched = _blocks(view.tissue)
     y = np.where(view.tissue, _weighted(planes.y, view.near[0], view.far[0]), 0)
     cb, cr = (
         np.where(touched, _weighted(plane, view.near[1], view.far[1]), NEUTRAL) for plane in (planes.cb, planes.cr)
     )
-    encoded: bytes = simplejpeg.encode_jpeg_yuv_planes(
-        *(np.ascontiguousarray(plane, np.uint8) for plane in (y, cb, cr)), quality=quality
-    )
-    return encoded
+    return Planes(*(np.ascontiguousarray(plane, np.uint8) for plane in (y, cb, cr)))
 
 
 def decode_planes(jpeg: bytes) -> Planes:

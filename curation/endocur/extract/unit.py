@@ -77,7 +77,7 @@ def extract_video(task: VideoTask) -> UnitMarker:
     Raises: UnitFailed with a reason that holds no name.
     """
     try:
-        source = _source(task)
+        source = open_source(task.path, task.config.decoder)
         detector = TextDetector() if task.config.text_detection else None
         found = probe(source, max_side=task.config.max_side, detector=detector)
         del detector  # its model is half of a worker's memory
@@ -112,16 +112,20 @@ def extract_video(task: VideoTask) -> UnitMarker:
     return marker
 
 
-def _source(task: VideoTask) -> Source:
-    if _holds_pictures(task.path):
-        return DicomPictures(task.path, beat)
-    if task.config.decoder == "decord":
+def open_source(path: Path, decoder: str) -> Source:
+    """What reads the frames of a file.
+
+    Raises: Unreadable with a reason that holds no name.
+    """
+    if _holds_pictures(path):
+        return DicomPictures(path, beat)
+    if decoder == "decord":
         from endocur.extract.decord import DecordVideo
 
-        if is_dicom_file(task.path):
+        if is_dicom_file(path):
             raise Unreadable("decord does not read DICOM; leave --decoder out")
-        return DecordVideo(task.path, beat)
-    return Video(task.path, beat)
+        return DecordVideo(path, beat)
+    return Video(path, beat)
 
 
 def _holds_pictures(path: Path) -> bool:

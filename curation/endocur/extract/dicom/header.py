@@ -57,7 +57,6 @@ PARSER_ERRORS = (
     EOFError,
     LookupError,
     MemoryError,
-    NotImplementedError,
     OSError,
     RuntimeError,
     TypeError,
