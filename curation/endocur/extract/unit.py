@@ -12,9 +12,9 @@ from endocur.corpus import CHAPTER_S, Corpus, InputRow, UnitMarker, chapter_file
 from endocur.engine import UnitFailed, beat
 from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, finished_chapter
 from endocur.extract.decode import Video
-from endocur.extract.motion import MotionMeter
+from endocur.extract.motion import UNKNOWN, MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
-from endocur.extract.sampling import Every, Ticks, chapter_of
+from endocur.extract.sampling import Asked, Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
 from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
@@ -22,6 +22,7 @@ from endocur.extract.text import TextDetector
 from endoshards.files import write_atomic
 
 NOT_SAMPLED = "not sampled"
+NOT_DECODED = "not decoded"
 DAMAGED = "damaged"
 UNSEEN_SHAPE = "shape not probed"
 
@@ -103,7 +104,8 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "last_us": last_us,
             "version": EXTRACT_VERSION,
             "views": [_view_facts(segment) for segment in found.segments.values()],
-        },
+        }
+        | ({"reading": source.told()} if isinstance(source, Video) else {}),
     )
     write_marker(Corpus(task.root), marker)
     return marker
@@ -114,7 +116,8 @@ def _source(task: VideoTask) -> Source:
         from endocur.extract.decord import DecordVideo
 
         return DecordVideo(task.path, beat)
-    return Video(task.path, beat)
+    config = task.config
+    return Video(task.path, beat, Asked(config.sampling, None if config.all_frames else config.fps))
 
 
 def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, int]:
@@ -136,8 +139,10 @@ def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, 
             if segment is None:
                 counts.drop(UNSEEN_SHAPE)
                 continue
-            motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
-            if not picker.wants(us):
+            motion = UNKNOWN
+            if frame.follows:
+                motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
+            if not (frame.may_be_kept and picker.wants(us)):
                 counts.drop(NOT_SAMPLED)
                 continue
             while chapter < chapter_of(us, CHAPTER_S):
@@ -152,6 +157,13 @@ def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, 
         _close(writer, task)
     counts.seen += source.damage.corrupt
     counts.drop(DAMAGED, source.damage.corrupt)
+    if isinstance(source, Video) and source.reading[0].alone:
+        shown = source.facts.shown_before(end_us)
+        passed = max(0, shown - counts.seen)
+        counts.seen += passed
+        counts.drop(NOT_DECODED, passed)
+        last_us = source.facts.times[shown - 1]
+        beat(passed)
     return counts, chapter + 1, last_us
 
 
