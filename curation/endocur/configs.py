@@ -239,6 +239,9 @@ class ReportConfig:
 class DoctorConfig:
     """Options of `endocur doctor`."""
 
+    decode: Path | None = option(
+        None, "A video: is it the same decoded twice and by seeks, how would extract read it, what is odd.", how=True
+    )
     json: bool = option(False, "Print as JSON.", how=True)
 
 

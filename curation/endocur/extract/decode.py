@@ -133,7 +133,7 @@ class Video:
             clock = Clock(declared_rate(stream))
             shape = Shapes(stream)
             deinterlacer = None if order == "progressive" else Deinterlacer(order)
-            for frame in _good(container, stream, self.damage, self._pulse):
+            for frame in good_frames(container, stream, self.damage, self._pulse):
                 pts = frame.pts if frame.pts is not None else frame.dts
                 told = clock.moment(pts, frame.time_base), shape.of(frame), not keys_only or bool(frame.key_frame)
                 if deinterlacer is None:
@@ -175,7 +175,7 @@ def _seen(packets: Iterator[Any], scan: Prescan) -> Iterator[Any]:
         yield packet
 
 
-def _good(container: Any, stream: Any, damage: Damage, pulse: Callable[[], None]) -> Iterator[Any]:
+def good_frames(container: Any, stream: Any, damage: Damage, pulse: Callable[[], None]) -> Iterator[Any]:
     """Decoded frames, less those damaged and those built on them.
 
     Decoders hide damage by copying from neighbours and mark only the frame where it began, so everything from there

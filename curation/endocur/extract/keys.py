@@ -89,7 +89,7 @@ def stretches(
                 codec.flush_buffers()
                 start = None
                 continue
-            if sum(frame.pts is not None and frame.pts >= start[1].pts for frame in run) >= count:
+            if sum(_from(start[1], frame) for frame in run) >= count:
                 yield *start, _ended(codec, start[1], run)
                 start, run = None, []
         if start is not None:
@@ -103,9 +103,13 @@ def _ended(codec: Any, first: Any, run: list[Any]) -> list[Any]:
     except av.error.FFmpegError:
         run.clear()
     codec.flush_buffers()
-    if any(frame.is_corrupt and frame.pts is not None and frame.pts >= first.pts for frame in run):
-        return []
-    return [frame for frame in run if frame.pts is not None and frame.pts >= first.pts]
+    run = [frame for frame in run if _from(first, frame)]
+    return [] if any(frame.is_corrupt for frame in run) else run
+
+
+def _from(first: Any, frame: Any) -> bool:
+    """Whether a frame is shown with a key packet's or after it; without stamps it is taken to be."""
+    return frame.pts is None or first.pts is None or bool(frame.pts >= first.pts)
 
 
 def prove(path: Path, facts: Facts, pulse: Callable[[], None]) -> Proof:

@@ -18,8 +18,8 @@ from endocur.extract.clock import LEAP_US, microseconds
 INDEXED = ("mov", "matroska")
 """Containers with an index of their frames (mp4, mov, mkv, webm): the only ones in which a seek is tried."""
 
-GAP_STEPS = 2.5
-"""A step of time of more than so many usual ones is a gap."""
+GAP_STEPS, GAP_US = 2.5, 500_000
+"""A step of time of more than so many usual ones, and of more than half a second, is a gap."""
 
 VFR_SHARE = 0.01
 """Of the steps that are no gaps, so many may differ from the usual one before the rate counts as variable."""
@@ -54,7 +54,7 @@ class Facts:
     """Usual time from a frame to the next."""
     vfr: bool
     gaps: int
-    """Steps of more than GAP_STEPS usual ones."""
+    """Steps of time that are gaps: see GAP_STEPS."""
     longest_gap_us: int
     key_gap_us: int
     """Usual time from a key frame to the next; 0 if there is one key frame or none."""
@@ -133,7 +133,7 @@ class Prescan:
         keys = tuple(Key(pts, microseconds(pts - first, self.time_base)) for pts in sorted(self._keys))
         steps = sorted(after - before for before, after in pairwise(times))
         step = steps[len(steps) // 2] if steps else 0
-        even = [length for length in steps if length <= GAP_STEPS * step]
+        even = [length for length in steps if length <= max(GAP_STEPS * step, GAP_US)]
         rounding = 1 + microseconds(1, self.time_base)  # stamps in whole milliseconds are 33 or 34 apart
         uneven = sum(abs(length - step) > max(rounding, step // 50) for length in even)
         key_steps = sorted(after.us - before.us for before, after in pairwise(keys))
