@@ -85,7 +85,7 @@ def test_a_picture_that_stands_still_tells_nothing_and_lines_that_stand_still_ar
     stripes[::2] = 40
     striped = np.ascontiguousarray(stripes.mean(axis=2)).astype(np.uint8)
     assert vote(striped, striped) is None
-    assert field_order([[striped] * 8]) == "progressive"
+    assert field_order([[(striped, 8)] * 8]) == "progressive"
     moving = textures(40, SIZE)
     for picture in moving:
         picture[100:140:2, 40:200] = 250  # a graphic of thin lines over what moves

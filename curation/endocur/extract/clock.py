@@ -65,6 +65,18 @@ class Clock:
         return max(1, microseconds(1, 1 / self._rate))
 
 
+class PlainClock:
+    """Moments in a file whose stamps only rise and never leap, from anywhere in it; equal to those of `Clock`."""
+
+    def __init__(self, first: int) -> None:
+        """`first`: stamp of the first shown frame."""
+        self._first = first
+
+    def moment(self, pts: int, time_base: Fraction) -> Moment:
+        """When a frame is shown."""
+        return Moment(microseconds(pts - self._first, time_base))
+
+
 def microseconds(steps: int, time_base: Fraction) -> int:
     """Microseconds, rounded half up, in whole numbers: no float ever holds a time stamp."""
     return (2 * steps * time_base.numerator * 1_000_000 + time_base.denominator) // (2 * time_base.denominator)

@@ -7,19 +7,22 @@ and in some HEVC files.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
 import av
 
-from endocur.extract.clock import Clock
+from endocur.extract.clock import Clock, PlainClock
 from endocur.extract.container import is_truncated
-from endocur.extract.interlace import RUN_FRAMES, RUNS, Deinterlacer, FieldOrder, field_order
-from endocur.extract.keys import KeyReader, Proof, prove, stretches
+from endocur.extract.interlace import MOST_FRAMES, RUN_FRAMES, RUNS, Deinterlacer, FieldOrder, field_order
+from endocur.extract.keys import KeyReader, Proof, prove, same_from, stretches
 from endocur.extract.media import Shapes, alone, declared_rate, demux, opened, planes_of
+from endocur.extract.planes import Samples
 from endocur.extract.prescan import Facts, Prescan
 from endocur.extract.sampling import Asked, Reading, Ticks, reading
 from endocur.extract.source import Damage, Frame, Moment, Unreadable
@@ -32,6 +35,13 @@ PROBE_BYTES = 64_000_000
 
 DAMAGE_FRAMES = 250
 """Frames dropped after damage where no key frame comes (streams that refresh bit by bit)."""
+
+LEAD_FRAMES = 4
+"""Frames decoded before a moment at which a file is entered: the deinterlacer looks at one on either side of each, and
+motion at the one before."""
+
+COLUMNS = 256
+"""Columns of a frame in which interlace is looked for."""
 
 SAFE_DELAY = 2
 """Frames held back at least: a damaged reference is shown after the frames built on it were decoded."""
@@ -86,14 +96,8 @@ class Video:
         starts = _spread(self.facts.key_count, RUNS)
         if not starts:
             return "progressive"
-        count = max(RUN_FRAMES, RUNS * RUN_FRAMES // len(starts))
-        runs = []
-        bits = 8
-        for _, _, frames in stretches(self._path, set(starts), count, self._pulse):
-            planes = [planes_of(frame) for frame in frames]
-            runs.append([one.y.copy() for one in planes])
-            bits = max([bits, *(one.bits for one in planes)])
-        return field_order(runs, bits)
+        count = min(MOST_FRAMES, max(RUN_FRAMES, RUNS * RUN_FRAMES // len(starts)))
+        return field_order(stretches(self._path, self.facts, starts, count, look=_luma, pulse=self._pulse))
 
     @cached_property
     def reading(self) -> tuple[Reading, Proof]:
@@ -126,14 +130,42 @@ class Video:
             return self._keys_alone(proof.seek)
         return self._in_order(self.field_order, keys_only=plan.keys_only)
 
-    def _in_order(self, order: FieldOrder, *, keys_only: bool = False) -> Iterator[Frame]:
-        """Decode all."""
+    def frames_from(self, us: int) -> Iterator[Frame] | None:
+        """The frames from a moment on, equal to those of `frames`, and before them some that they are built on.
+
+        Returns: None where that would not be sure: then all must be decoded.
+        """
+        plan, proof = self.reading
+        if plan.alone:
+            return self._keys_alone(proof.seek, us)
+        facts = self.facts
+        lead = facts.shown_before(us) - LEAD_FRAMES
+        keys = [key.us for key in facts.keys]
+        index = bisect_right(keys, facts.times[lead]) - 1 if 0 <= lead < len(facts.times) else 0
+        if index < 1 or not same_from(self._path, facts, index, self._pulse):
+            return None
+        return self._in_order(self.field_order, keys_only=plan.keys_only, first=index)
+
+    def candidates_before(self, us: int) -> Iterator[int]:
+        """When the frames that may be kept are shown, up to a moment; nothing of a file whose clock is odd."""
+        keys_only = self.reading[0].keys_only
+        times = [key.us for key in self.facts.keys] if keys_only else self.facts.times
+        return takewhile(lambda time: time < us, times)
+
+    def _in_order(self, order: FieldOrder, *, keys_only: bool = False, first: int = 0) -> Iterator[Frame]:
+        """Decode all, or all from key frame `first` on."""
         self.damage = Damage(truncated=is_truncated(self._path))
         with opened(self._path) as (container, stream):
-            clock = Clock(declared_rate(stream))
+            clock: Clock | PlainClock = Clock(declared_rate(stream))
+            packets = demux(container, stream, self.damage, self._pulse)
+            from_pts = None
+            if first:
+                key = self.facts.keys[first]
+                clock, from_pts = PlainClock(self.facts.keys[0].pts), key.pts
+                packets = dropwhile(lambda packet: not packet.is_keyframe or packet.pts != key.pts, packets)
             shape = Shapes(stream)
             deinterlacer = None if order == "progressive" else Deinterlacer(order)
-            for frame in good_frames(container, stream, self.damage, self._pulse):
+            for frame in good_frames(packets, stream, self.damage, from_pts=from_pts):
                 pts = frame.pts if frame.pts is not None else frame.dts
                 told = clock.moment(pts, frame.time_base), shape.of(frame), not keys_only or bool(frame.key_frame)
                 if deinterlacer is None:
@@ -145,7 +177,7 @@ class Video:
                 for out, (moment, form, may_be_kept) in deinterlacer.finish():
                     yield Frame(moment, form, planes_of(out), may_be_kept=may_be_kept)
 
-    def _keys_alone(self, seek: bool) -> Iterator[Frame]:
+    def _keys_alone(self, seek: bool, begin_us: int = 0) -> Iterator[Frame]:
         """Decode the key frames that ticks reach; a damaged one is left out, and the next serves in its place."""
         self.damage = Damage()
         assert self._asked.fps is not None, "key frames are picked by ticks"
@@ -153,16 +185,25 @@ class Video:
         with opened(self._path) as (container, stream):
             shape = Shapes(stream)
             reader = KeyReader(container, stream, seek=seek, pulse=self._pulse, damage=self.damage)
-            for index, key in enumerate(self.facts.keys):
+            for key in self.facts.keys:
                 if not ticks.reaches(key.us):
                     continue
-                packet = reader.packet(index, key)
+                if key.us < begin_us:
+                    ticks.wants(key.us)
+                    continue
+                packet = reader.packet(key)
                 frame = next(iter(alone(packet)), None) if packet is not None else None
                 if frame is None or frame.pts != key.pts:
                     self.damage.corrupt += 1
                     continue
                 ticks.wants(key.us)
                 yield Frame(Moment(key.us), shape.of(frame), planes_of(frame), follows=False)
+
+
+def _luma(frame: Any) -> tuple[Samples, int]:
+    """Some columns of a frame's luma: combing is a matter of lines."""
+    planes = planes_of(frame)
+    return planes.y[:, :: max(1, frame.width // COLUMNS)].copy(), planes.bits
 
 
 def _prescan(container: Any, stream: Any) -> Prescan:
@@ -175,8 +216,8 @@ def _seen(packets: Iterator[Any], scan: Prescan) -> Iterator[Any]:
         yield packet
 
 
-def good_frames(container: Any, stream: Any, damage: Damage, pulse: Callable[[], None]) -> Iterator[Any]:
-    """Decoded frames, less those damaged and those built on them.
+def good_frames(packets: Iterable[Any], stream: Any, damage: Damage, *, from_pts: int | None = None) -> Iterator[Any]:
+    """Decoded frames, less those damaged and those built on them; none shown before `from_pts`.
 
     Decoders hide damage by copying from neighbours and mark only the frame where it began, so everything from there
     to the next key frame goes, and so do the few frames before it that were decoded after it.
@@ -185,7 +226,7 @@ def good_frames(container: Any, stream: Any, damage: Damage, pulse: Callable[[],
     dropping = 0
     headless = 0
     seen_key = False
-    for packet in demux(container, stream, damage, pulse):
+    for packet in packets:
         if packet.size and not seen_key:
             seen_key = packet.is_keyframe
             headless += not seen_key
@@ -196,6 +237,8 @@ def good_frames(container: Any, stream: Any, damage: Damage, pulse: Callable[[],
             dropping = DAMAGE_FRAMES
             continue
         for frame in frames:
+            if from_pts is not None and frame.pts < from_pts:
+                continue
             if frame.is_corrupt:
                 damage.corrupt += len(held) + 1
                 held.clear()

@@ -10,7 +10,7 @@ three field times apart, is worse: that tells the order of the fields too. What 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -21,8 +21,8 @@ from endocur.extract.planes import Samples
 
 FieldOrder = Literal["progressive", "tff", "bff"]
 
-RUNS, RUN_FRAMES = 10, 4
-"""Runs of frames looked at, and frames of a run at least; of files with fewer key frames the runs are longer."""
+RUNS, RUN_FRAMES, MOST_FRAMES = 10, 4, 24
+"""Runs of frames looked at, and frames of a run; of files with fewer key frames the runs are longer."""
 
 NOISE_LEVELS = 10
 """Levels of 255 by which a line must stand out to count: noise of sensor and encoding does so in every weave."""
@@ -74,17 +74,16 @@ def vote(first: Samples, second: Samples, bits: int = 8) -> FieldOrder | None:
     return None
 
 
-def field_order(runs: Sequence[Sequence[Samples]], bits: int = 8) -> FieldOrder:
+def field_order(runs: Iterable[Sequence[tuple[Samples, int]]]) -> FieldOrder:
     """The field order of a file.
 
     Args:
-        runs: luma of frames that follow each other, [h, w] each, from several places of the file.
-        bits: of a sample.
+        runs: luma [h, w] and bits of a sample of frames that follow each other, from several places of the file.
     """
     votes = [
         word
         for run in runs
-        for first, second in pairwise(run)
+        for (first, bits), (second, _) in pairwise(run)
         if first.shape == second.shape and len(first) >= LEAST_LINES and (word := vote(first, second, bits)) is not None
     ]
     fields = [word for word in votes if word != "progressive"]

@@ -7,11 +7,11 @@ index; pixels and time stamps must be equal. What fails is not done: no seek, or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import av
 import numpy as np
@@ -20,11 +20,13 @@ from endocur.extract.media import alone, demux, opened, planes_of
 from endocur.extract.prescan import Facts, Key
 from endocur.extract.source import Damage
 
+T = TypeVar("T")
+
 PLACES = 3
 """Where a file is proven: its second key frame, one in the middle, its last."""
 
-SEEK_FROM = 4
-"""Seek to a key frame that lies so many key frames on or more; nearer ones are reached by reading on."""
+COMPARED = 12
+"""Frames from a key frame on that must be equal before a file is entered there."""
 
 
 @dataclass(frozen=True)
@@ -56,55 +58,94 @@ def pixels(frame: Any) -> str:
 
 
 def stretches(
-    path: Path, starts: Collection[int], count: int, pulse: Callable[[], None]
-) -> Iterator[tuple[int, Any, list[Any]]]:
-    """Runs of frames decoded in order from some key frames on, in one pass over the packets.
+    path: Path, facts: Facts, starts: Sequence[int], count: int, *, look: Callable[[Any], T], pulse: Callable[[], None]
+) -> Iterator[list[T]]:
+    """Runs of frames decoded in order from some key frames on.
+
+    A container with an index is entered by seeks, of which each must land on its key packet; else, or if one does not,
+    all packets are passed over once.
 
     Args:
         path: the file.
-        starts: indices of key packets in the order of the file, from 0.
-        count: frames of a run at least, if there are; runs never overlap: the next start ends one.
+        facts: its facts.
+        starts: indices of key packets in the order of the file, from 0, ascending.
+        count: frames of a run at least, if there are; a run may end early where the next start comes.
+        look: what is kept of a frame; frames themselves are not, for they are large.
         pulse: see `demux`.
-    Returns: (index of the key packet, that packet, its run in the order shown, from the key frame on). A run in which
-        anything is damaged is empty.
+    Returns: for each start what was seen, in the order shown, from the key frame on; empty if anything was damaged.
     """
+    if facts.indexed and facts.keys:
+        runs = _by_seek(path, [facts.keys[start] for start in starts], count, look, pulse)
+        if runs is not None:
+            yield from runs
+            return
     with opened(path) as (container, stream):
-        codec = stream.codec_context
-        index = -1
-        start: tuple[int, Any] | None = None
-        run: list[Any] = []
+        index, run = -1, _Run[T](look)
         for packet in demux(container, stream, Damage(), pulse):
             if packet.size and packet.is_keyframe and not packet.is_discard:
                 index += 1
                 if index in starts:
-                    if start is not None:
-                        yield *start, _ended(codec, start[1], run)
-                    start, run = (index, packet), []
-            if start is None or not packet.size:
+                    if run.first is not None:
+                        yield run.end(stream.codec_context)
+                    run = _Run(look, packet)
+            if run.first is None or not packet.size:
                 continue
-            try:
-                run += packet.decode()
-            except av.error.FFmpegError:
-                run.clear()
-                codec.flush_buffers()
-                start = None
-                continue
-            if sum(_from(start[1], frame) for frame in run) >= count:
-                yield *start, _ended(codec, start[1], run)
-                start, run = None, []
-        if start is not None:
-            yield *start, _ended(codec, start[1], run)
+            run.feed(packet)
+            if len(run.seen) >= count:
+                yield run.end(stream.codec_context)
+                run = _Run(look)
+        if run.first is not None:
+            yield run.end(stream.codec_context)
 
 
-def _ended(codec: Any, first: Any, run: list[Any]) -> list[Any]:
-    """The run with what the decoder still holds, from its key frame on; the decoder is ready for another."""
-    try:
-        run += codec.decode(None)
-    except av.error.FFmpegError:
-        run.clear()
-    codec.flush_buffers()
-    run = [frame for frame in run if _from(first, frame)]
-    return [] if any(frame.is_corrupt for frame in run) else run
+def _by_seek(
+    path: Path, keys: Sequence[Key], count: int, look: Callable[[Any], T], pulse: Callable[[], None]
+) -> list[list[T]] | None:
+    """The runs of `stretches`; None if a seek did not land on its key packet."""
+    runs = []
+    with opened(path) as (container, stream):
+        for key in keys:
+            packet = sought(container, stream, key)
+            if packet is None:
+                return None
+            run = _Run(look, packet)
+            run.feed(packet)
+            for packet in demux(container, stream, Damage(), pulse):
+                if len(run.seen) >= count or not packet.size:
+                    break
+                run.feed(packet)
+            runs.append(run.end(stream.codec_context))
+    return runs
+
+
+@dataclass
+class _Run(Generic[T]):
+    """Frames from a key packet on."""
+
+    look: Callable[[Any], T]
+    first: Any = None
+    seen: list[T] = field(default_factory=list)
+    is_damaged: bool = False
+
+    def feed(self, packet: Any) -> None:
+        try:
+            self._take(packet.decode())
+        except av.error.FFmpegError:
+            self.is_damaged = True
+
+    def end(self, codec: Any) -> list[T]:
+        """What was seen, with what the decoder still holds; the decoder is ready for another run."""
+        try:
+            self._take(codec.decode(None))
+        except av.error.FFmpegError:
+            self.is_damaged = True
+        codec.flush_buffers()
+        return [] if self.is_damaged else self.seen
+
+    def _take(self, frames: Sequence[Any]) -> None:
+        shown = [frame for frame in frames if _from(self.first, frame)]
+        self.is_damaged = self.is_damaged or any(frame.is_corrupt for frame in shown)
+        self.seen += [self.look(frame) for frame in shown]
 
 
 def _from(first: Any, frame: Any) -> bool:
@@ -115,49 +156,49 @@ def _from(first: Any, frame: Any) -> bool:
 def prove(path: Path, facts: Facts, pulse: Callable[[], None]) -> Proof:
     """Decode key frames at a few places in order, alone, and by a seek; compare time stamps and pixels."""
     wanted = places(len(facts.keys))
-    by_order = _in_order(path, wanted, pulse)
-    if len(by_order) < len(wanted):
-        return Proof(False, False, len(by_order))
-    is_alone = all(own == ordered for own, ordered in by_order.values())
-    is_seek = is_alone and facts.indexed
-    if is_seek:
-        with opened(path) as (container, stream):
-            for at in reversed(wanted):
-                packet = sought(container, stream, facts.keys[at])
-                is_seek = is_seek and packet is not None and _print(alone(packet)) == by_order[facts.keys[at].pts][1]
-    return Proof(is_alone, is_seek, len(wanted))
+    ordered = [_ordered(path, facts, index, pulse) for index in wanted]
+    by_seek = _each_alone(path, facts, wanted, pulse, seek=True) if facts.indexed else []
+    if facts.indexed and by_seek == ordered and None not in ordered:
+        return Proof(True, True, len(wanted))
+    by_pass = _each_alone(path, facts, wanted, pulse, seek=False)
+    return Proof(by_pass == ordered and None not in ordered, False, len(wanted))
+
+
+def _ordered(path: Path, facts: Facts, index: int, pulse: Callable[[], None]) -> Print:
+    """Time stamp and pixels of a key frame decoded after all from the key frame before it on."""
+    before, key = facts.keys[index - 1], facts.keys[index]
+    count = facts.shown_before(key.us) - facts.shown_before(before.us) + 1
+
+    def look(frame: Any) -> Print:
+        return _print([frame]) if frame.pts == key.pts else None
+
+    seen = next(stretches(path, facts, [index - 1], count, look=look, pulse=pulse), [])
+    return next((print_ for print_ in seen if print_ is not None), None)
+
+
+def _each_alone(
+    path: Path, facts: Facts, wanted: Sequence[int], pulse: Callable[[], None], *, seek: bool
+) -> list[Print]:
+    """Time stamp and pixels of key frames decoded from their own packets only."""
+    with opened(path) as (container, stream):
+        reader = KeyReader(container, stream, seek=seek, pulse=pulse, damage=Damage(), may_pass=not seek)
+        packets = (reader.packet(facts.keys[index]) for index in wanted)
+        return [None if packet is None else _print(alone(packet)) for packet in packets]
+
+
+def same_from(path: Path, facts: Facts, index: int, pulse: Callable[[], None]) -> bool:
+    """Whether decoding may begin at key frame `index`: it and the frames after it equal those decoded from the key
+    frame before it on."""
+    before, key = facts.keys[index - 1], facts.keys[index]
+    between = facts.shown_before(key.us) - facts.shown_before(before.us)
+    runs = []
+    for start, count in ((index - 1, between + COMPARED), (index, COMPARED)):
+        seen = next(stretches(path, facts, [start], count, look=lambda frame: _print([frame]), pulse=pulse), [])
+        runs.append([print_ for print_ in seen if print_ is not None and print_[0] >= key.pts][:COMPARED])
+    return bool(runs[0]) and runs[0] == runs[1]
 
 
 Print = tuple[int, str] | None
-
-
-def _in_order(path: Path, wanted: Sequence[int], pulse: Callable[[], None]) -> dict[int, tuple[Print, Print]]:
-    """Key pts -> (time stamp and pixels decoded alone, the same decoded after the key frame before it)."""
-    targets: dict[int, Any] = {}
-    ordered: dict[int, Print] = {}
-    with opened(path) as (container, stream):
-        codec, index, fed = stream.codec_context, -1, False
-        for packet in demux(container, stream, Damage(), pulse):
-            if packet.size and packet.is_keyframe and not packet.is_discard:
-                index += 1
-                fed = fed or index + 1 in wanted
-                if index in wanted:
-                    targets[packet.pts] = packet
-            if not fed:
-                continue
-            ordered |= {frame.pts: _print([frame]) for frame in _decoded(packet) if frame.pts in targets}
-            if len(ordered) == len(targets) and index + 1 not in wanted:
-                fed = False
-                codec.flush_buffers()
-        return {pts: (_print(alone(targets[pts])), print_) for pts, print_ in ordered.items()}
-
-
-def _decoded(packet: Any) -> list[Any]:
-    """What comes out of the decoder for a packet, the empty one that flushes included."""
-    try:
-        return list(packet.decode())
-    except av.error.FFmpegError:
-        return []
 
 
 def _print(frames: list[Any]) -> Print:
@@ -179,28 +220,32 @@ def sought(container: Any, stream: Any, key: Key) -> Any:
 class KeyReader:
     """Key packets of a file in order of time, reached by seeks where they are proven, else by passing over packets."""
 
-    def __init__(self, container: Any, stream: Any, *, seek: bool, pulse: Callable[[], None], damage: Damage) -> None:
+    def __init__(
+        self,
+        container: Any,
+        stream: Any,
+        *,
+        seek: bool,
+        pulse: Callable[[], None],
+        damage: Damage,
+        may_pass: bool = True,
+    ) -> None:
+        """`may_pass`: whether packets may be passed over where no seek is wanted or one did not land."""
+        self._may_pass = may_pass
         self._container, self._stream, self._seek = container, stream, seek
         self._pulse, self._damage = pulse, damage
         self._packets = demux(container, stream, damage, pulse)
-        self._at = -1
 
-    def packet(self, index: int, key: Key) -> Any:
-        """The packet of key frame `index`, greater than the last asked for; None if it does not come any more."""
-        if self._seek and index - self._at >= SEEK_FROM:
+    def packet(self, key: Key) -> Any:
+        """The packet of a key frame shown after the last one asked for; None if it does not come any more."""
+        self._pulse()
+        if self._seek:
             found = sought(self._container, self._stream, key)
-            if found is not None:
-                self._packets = demux(self._container, self._stream, self._damage, self._pulse)
-                self._at = index
+            if found is not None or not self._may_pass:
                 return found
             self._start_anew()
-        for packet in self._packets:
-            if packet.size and packet.is_keyframe and not packet.is_discard:
-                self._at += 1
-                if packet.pts == key.pts:
-                    self._at = index
-                    return packet
-        return None
+        wanted = (p for p in self._packets if p.size and p.is_keyframe and not p.is_discard and p.pts == key.pts)
+        return next(wanted, None)
 
     def _start_anew(self) -> None:
         """A seek that failed although it was proven elsewhere: from here on without."""

@@ -20,7 +20,7 @@ from endocur.account import duration
 from endocur.extract.container import is_truncated
 from endocur.extract.decode import Video, good_frames
 from endocur.extract.keys import pixels
-from endocur.extract.media import Shapes, declared_rate, opened, planes_of
+from endocur.extract.media import Shapes, declared_rate, demux, opened, planes_of
 from endocur.extract.sampling import Asked
 from endocur.extract.source import Damage
 from endocur.report.machine import Finding
@@ -76,7 +76,7 @@ def _decoded(path: Path) -> tuple[list[Shown], Damage]:
     """The first frames, decoded in order."""
     damage = Damage(truncated=is_truncated(path))
     with opened(path) as (container, stream):
-        frames = islice(good_frames(container, stream, damage, lambda: None), DECODED)
+        frames = islice(good_frames(demux(container, stream, damage, lambda: None), stream, damage), DECODED)
         return [Shown(frame.pts, pixels(frame), bool(frame.interlaced_frame)) for frame in frames], damage
 
 
