@@ -13,7 +13,7 @@ from corpus_maker import SIZE, draw_video, endocur, tissue
 from dicom_maker import CT, EXPLICIT, H264, wrap_pixels, wrap_video, write_dicom
 
 from endocur.corpus import Corpus, UnitMarker, unit_markers
-from endocur.extract import decode
+from endocur.extract import decode, media
 
 NAME = "Quastenbichler"
 """No word of a language or a library."""
@@ -124,6 +124,6 @@ def test_a_wrapped_video_is_read_where_it_lies(study: Path, monkeypatch: pytest.
         opened.append(target)
         return real(target, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(decode.av, "open", spy)
+    monkeypatch.setattr(media.av, "open", spy)
     assert len(list(decode.Video(study / "videos" / f"{NAME}1").frames())) == 20
     assert not any(isinstance(target, (str, Path)) for target in opened)

@@ -22,7 +22,7 @@ from endocur.corpus import Corpus
 from endocur.engine import UnitFailed, beat
 from endocur.extract.geometry import Geometry, Shape
 from endocur.extract.planes import Stencil, mask_planes, stored_planes
-from endocur.extract.sampling import Ticks
+from endocur.extract.sampling import Asked, Ticks
 from endocur.extract.source import Frame, Unreadable
 from endocur.extract.unit import open_source
 from endocur.identity import frame_id
@@ -219,7 +219,7 @@ def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
     stencils = _Stencils(corpus, task)
     now: _Clip | None = None
     try:
-        for frame in open_source(task.path, "pyav").frames():
+        for frame in open_source(task.path, "pyav", Asked("exact", None)).frames():
             beat(1)
             us = frame.moment.us
             while now is not None and us >= now.stretch.end_us:

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endocur.extract.colour import Colour
-from endocur.extract.decode import planes_of
 from endocur.extract.dicom.header import BIG_ENDIAN, PARSER_ERRORS, Header, read_header
 from endocur.extract.dicom.payload import enter_pixels
 from endocur.extract.geometry import Shape, sane_sar
+from endocur.extract.media import planes_of
 from endocur.extract.planes import Planes, from_rgb
 from endocur.extract.source import Damage, Frame, Moment, Unreadable
 

@@ -36,6 +36,10 @@ class Frame:
     moment: Moment
     shape: Shape
     planes: Planes
+    follows: bool = True
+    """The frame before it is the one shown just before it: what moved between them can be measured."""
+    may_be_kept: bool = True
+    """False for frames that were decoded on the way and are none of those asked for."""
 
 
 @dataclass
@@ -79,4 +83,7 @@ class Source(Protocol):
         """
 
     def frames(self) -> Iterator[Frame]:
-        """All frames that can be shown, in time order. Raises: Unreadable if the source cannot be opened."""
+        """Frames in time order: all that can be shown, or at least those that will be kept.
+
+        Raises: Unreadable if the source cannot be opened.
+        """
