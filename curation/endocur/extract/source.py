@@ -1,4 +1,4 @@
-"""What extract asks of anything that has frames in time: a video file now, numbered pictures later.
+"""What extract asks of anything that has frames in time: a video file or numbered pictures.
 
 View, motion, chapters and sampling are written against this alone.
 """
@@ -26,7 +26,8 @@ class Moment:
     made: bool = False
     """The source has no time stamps: index divided by its declared rate."""
     flag: str = ""
-    """"equal": 1 us after a frame with the same time stamp; "clock": the clock fell or leapt before it."""
+    """"equal": 1 us after a frame with the same time stamp; "clock": the clock fell or leapt before it; "gap": a
+    sequence has a hole of more than ten seconds before it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Frame:
     moment: Moment
     shape: Shape
     planes: Planes
+    follows: bool = True
+    """The frame before it is the one shown just before it: what moved between them can be measured."""
 
 
 @dataclass
@@ -79,4 +82,7 @@ class Source(Protocol):
         """
 
     def frames(self) -> Iterator[Frame]:
-        """All frames that can be shown, in time order. Raises: Unreadable if the source cannot be opened."""
+        """Frames in time order: all that can be shown, or at least those that will be kept.
+
+        Raises: Unreadable if the source cannot be opened.
+        """

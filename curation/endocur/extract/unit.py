@@ -16,12 +16,15 @@ from endocur.extract.motion import MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
 from endocur.extract.sampling import Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
+from endocur.extract.sequence_source import NumberedPictures, Retimed
+from endocur.extract.sequence_track import Timing, Track
 from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
 from endoshards.files import write_atomic
 
 NOT_SAMPLED = "not sampled"
+NOT_DECODED = "not decoded"
 DAMAGED = "damaged"
 UNSEEN_SHAPE = "shape not probed"
 
@@ -39,6 +42,10 @@ class VideoTask:
     config: ExtractConfig
     clear_sheets: Path | None = None
     """Folder for sheets that show what is masked; none are written without."""
+    track: Track | None = None
+    """Its pictures, if it is a sequence; `path` is that of the first."""
+    timing: Timing | None = None
+    """Rate the user said."""
 
     @property
     def group_id(self) -> str:
@@ -103,13 +110,18 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "last_us": last_us,
             "version": EXTRACT_VERSION,
             "views": [_view_facts(segment) for segment in found.segments.values()],
-        },
+        }
+        | _rate_facts(task),
     )
     write_marker(Corpus(task.root), marker)
     return marker
 
 
 def _source(task: VideoTask) -> Source:
+    if task.track is not None and task.timing is not None:
+        return NumberedPictures(task.track, task.timing, task.config, beat)
+    if task.timing is not None:
+        return Retimed(Video(task.path, beat), task.timing)
     if task.config.decoder == "decord":
         from endocur.extract.decord import DecordVideo
 
@@ -136,6 +148,8 @@ def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, 
             if segment is None:
                 counts.drop(UNSEEN_SHAPE)
                 continue
+            if not frame.follows:
+                meter.forget()
             motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
             if not picker.wants(us):
                 counts.drop(NOT_SAMPLED)
@@ -152,6 +166,10 @@ def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, 
         _close(writer, task)
     counts.seen += source.damage.corrupt
     counts.drop(DAMAGED, source.damage.corrupt)
+    if isinstance(source, NumberedPictures):
+        counts.seen += source.passed
+        counts.drop(NOT_DECODED, source.passed)
+        last_us = source.last_us
     return counts, chapter + 1, last_us
 
 
@@ -187,6 +205,14 @@ def _picture(task: VideoTask, frame: Frame, segment: Segment, motion: dict[str, 
 
 def _with_status(row: InputRow, status: str, reason: str) -> InputRow:
     return InputRow(**{**vars(row), "status": status, "reason": reason})
+
+
+def _rate_facts(task: VideoTask) -> dict[str, object]:
+    """What was said of its rate, and how many pictures a sequence has and lacks."""
+    if task.timing is None:
+        return {}
+    track = task.track
+    return {"timing": task.timing.facts()} | ({"pictures": len(track), "holes": track.holes} if track else {})
 
 
 def _view_facts(segment: Segment) -> dict[str, object]:
