@@ -38,7 +38,8 @@ def mask(path: Path, index: int) -> Path:
 
 def write(path: Path, rgb: np.ndarray) -> None:
     """By extension; the quality of a JPEG is high."""
-    done, data = cv2.imencode(path.suffix.lower(), rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    suffix = path.suffix.lower()
+    done, data = cv2.imencode(suffix, rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix == ".jpg" else [])
     assert done
     path.write_bytes(data.tobytes())
 

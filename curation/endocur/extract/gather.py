@@ -8,7 +8,7 @@ from fractions import Fraction
 from endocur.configs import ExtractConfig
 from endocur.extract.inputs import Pictures, find_inputs
 from endocur.extract.patterns import Patterns
-from endocur.extract.sequence_inputs import Sorted, like_a_run, said_sequences, without_twins
+from endocur.extract.sequence_inputs import Sorted, between, like_a_run, said_sequences, without_twins
 from endocur.extract.sequence_names import FRAME_PATTERN
 from endocur.extract.sequence_table import Row, Table, frame_pattern, read_table
 from endocur.extract.sequence_track import Timing
@@ -62,7 +62,7 @@ def _doubt_stills(result: Sorted, config: ExtractConfig) -> None:
     if run is None:
         return
     items, _ = run
-    what = f"{len(items):,} pictures (inputs {items[0].position} to {items[-1].position})"
+    what = f"{len(items):,} pictures ({between(items)})"
     said_sequence = _line(replace(config, stills=False, sequence_fps=ANY_RATE))
     if not config.stills:
         raise BadInput(

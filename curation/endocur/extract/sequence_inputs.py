@@ -142,6 +142,12 @@ def like_a_run(found: Sequence[Found], pattern: re.Pattern[str] | None = None) -
     return None
 
 
+def between(items: Sequence[Found]) -> str:
+    """The places of some inputs, in words."""
+    places = [item.position for item in items]
+    return f"inputs {min(places)} to {max(places)}"
+
+
 def doubtful(found: Sequence[Found]) -> str:
     """One sentence about inputs that were said to be sequences and do not look it; empty if all do."""
     sequences = [item for item in found if item.track is not None and item.kind == "sequence"]
@@ -274,7 +280,7 @@ def _notes(found: Sequence[Found], gathered: _Gathered, said: Row | Table, *, le
         notes.append(f"{counted(gathered.loose, 'picture')} of no sequence taken as stills")
         if isinstance(said, Table) and (run := like_a_run(found)) is not None:
             notes.append(
-                f"{len(run[0]):,} of them look like a video ({_first(run[0])}); no row of --sequences names them"
+                f"{len(run[0]):,} of them look like a video ({between(run[0])}); no row of --sequences names them"
             )
     if isinstance(said, Table) and (wide := sorted(line for line, names in gathered.used.items() if len(names) > 1)):
         notes.append(
@@ -304,10 +310,6 @@ def _rows_without_folder(said: Row | Table, gathered: _Gathered) -> str:
 
 def _twins_note(count: int) -> str:
     return f"{counted(count, 'picture')} left out: masks, depth, the other eye or other twins of frames"
-
-
-def _first(items: Sequence[Found]) -> str:
-    return f"inputs {items[0].position} to {items[-1].position}"
 
 
 def _some_of(items: Sequence[T]) -> list[T]:
