@@ -7,7 +7,7 @@ measured stands in docs/results/sequence-guard.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +50,8 @@ TOLD = 2.0
 """Distant pictures must differ by so many levels of 255: where all are black nothing can be told."""
 
 Thumb = NDArray[np.float32]
+Seen = tuple[Thumb, tuple[int, int]]
+"""A thumbnail, and width and height of its picture."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,29 @@ def equal_steps(numbers: Sequence[int]) -> float:
 
 def look(track: Track) -> Look:
     """Open up to 2 x PAIRS pictures of a track. What cannot be read is left out."""
-    firsts = spread(len(track) - 1, PAIRS)
-    seen = {index: _read(track.path(index)) for index in sorted({*firsts, *(index + 1 for index in firsts)})}
+    firsts = looked_at(len(track))
+    wanted = sorted({*firsts, *(index + 1 for index in firsts)})
+    return judged(track.numbers, {index: _read(track.path(index)) for index in wanted})
+
+
+def looked_at(n: int) -> list[int]:
+    """Places of the pictures of a track of `n` that are looked at, each together with the next."""
+    return spread(n - 1, PAIRS)
+
+
+def judged(numbers: Sequence[int], seen: Mapping[int, Seen | None]) -> Look:
+    """What is said of a track.
+
+    Args:
+        numbers: of all its pictures, ascending.
+        seen: thumbnail and size of those at `looked_at` and after each; None for what is no picture.
+    """
+    firsts = looked_at(len(numbers))
     thumbs = {index: one[0] for index, one in seen.items() if one is not None}
     sizes = {one[1] for one in seen.values() if one is not None}
     pairs = [(thumbs[i], thumbs[i + 1]) for i in firsts if i in thumbs and i + 1 in thumbs]
-    ratio, likeness = compared(pairs, [thumbs.get(i) for i in firsts])
-    return Look(len(track), equal_steps(track.numbers), len(sizes) == 1, ratio, likeness)
+    ratio, alike = compared(pairs, [thumbs.get(i) for i in firsts])
+    return Look(len(numbers), equal_steps(numbers), len(sizes) == 1, ratio, alike)
 
 
 def compared(pairs: Sequence[tuple[Thumb, Thumb]], spaced: Sequence[Thumb | None]) -> tuple[float | None, float | None]:
@@ -153,7 +171,7 @@ def likeness(a: Thumb, b: Thumb) -> float:
     return float((x * y).sum() / max(1e-6, float(np.sqrt((x * x).sum() * (y * y).sum()))))
 
 
-def thumbnail(data: bytes) -> tuple[Thumb, tuple[int, int]] | None:
+def thumbnail(data: bytes) -> Seen | None:
     """A grey thumbnail, float32 [SIDE, SIDE], and (width, height) as the header says; None for what is no picture."""
     try:
         width, height = picture_size(data)
@@ -172,7 +190,7 @@ def thumbnail(data: bytes) -> tuple[Thumb, tuple[int, int]] | None:
     return np.asarray(small, np.float32), (width or grey.shape[1], height or grey.shape[0])
 
 
-def _read(path: Path) -> tuple[Thumb, tuple[int, int]] | None:
+def _read(path: Path) -> Seen | None:
     try:
         return thumbnail(path.read_bytes())
     except OSError:
