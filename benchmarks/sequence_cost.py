@@ -41,7 +41,9 @@ def main() -> None:
         figures = measure(home, count, few)
     finally:
         shutil.rmtree(home)
-    finish("sequence_cost", figures, said, note=f"{count:,} pictures of 320 x 240, {RATE:g} a second, one kept a second.")
+    finish(
+        "sequence_cost", figures, said, note=f"{count:,} pictures of 320 x 240, {RATE:g} a second, one kept a second."
+    )
 
 
 def draw(folder: Path, count: int) -> None:
