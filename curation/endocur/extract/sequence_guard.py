@@ -32,7 +32,7 @@ clips up to a fifth of a second between pictures, never in 30 unrelated stills."
 
 ALIKE = 0.6
 """So do neighbours whose thumbnails correlate by this much: a short run of one polyp, where distant pictures are alike
-too. Unrelated stills came to 0.53 at most."""
+too. One draw in 400 of unrelated stills came to it."""
 
 NO_NEARER, UNLIKE = 0.7, 0.5
 """Neighbours that differ by more than this part of distant ones, and correlate by less, look like no video."""
