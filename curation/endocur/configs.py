@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -34,7 +35,9 @@ def _workers() -> int | None:
 class ExtractConfig:
     """Options of `endocur extract`."""
 
-    inputs: tuple[Path, ...] = option(MISSING, "Folders, files or globs: videos and stills.", how=True, argument=True)
+    inputs: tuple[Path, ...] = option(
+        MISSING, "Folders, files or globs: videos, numbered pictures and stills.", how=True, argument=True
+    )
     corpus: Path = _corpus()
     fps: float = option(1.0, "Frames a second of presentation time to keep.")
     all_frames: bool = option(False, "Keep each frame instead of --fps.")
@@ -45,6 +48,19 @@ class ExtractConfig:
         before="exact",
     )
     stills: bool = option(False, "The pictures are unrelated stills, not a numbered sequence.", how=True)
+    # of a unit's rate its own marker keeps account, so the rates are no part of the corpus's settings
+    sequence_fps: float | None = option(
+        None, "Numbered pictures are videos of so many frames a second, one for each run of numbers.", how=True
+    )
+    sequences: Path | None = option(
+        None,
+        "CSV `folder,fps[,group,step,pattern,first,last]`: which pictures are sequences; a row that names a video file "
+        "overrides its rate.",
+        how=True,
+    )
+    frame_pattern: str | None = option(
+        None, "Regular expression on a picture's name: group frame is its number, seq tells sequences apart.", how=True
+    )
     max_side: int = option(960, "Longest side of a stored frame in pixels; never enlarged.")
     jpeg_quality: int = option(92, "JPEG quality of stored frames, 1 to 100.")
     groups: Path | None = option(None, "CSV `file,group`: the patient or procedure of each file.", how=True)
@@ -88,6 +104,7 @@ class ExtractConfig:
         if self.all_frames and self.fps != ExtractConfig.fps:
             raise BadOption(f"--all-frames and --fps {self.fps:g} were both given; give one of them.")
         self._check_sampling()
+        self._check_sequences()
         if self.groups is not None and self.group_pattern is not None:
             raise BadOption("--groups and --group-pattern were both given; give one of them.")
         index, _, count = self.part.partition("/")
@@ -102,6 +119,28 @@ class ExtractConfig:
             raise BadOption(f"--sampling keyframes needs --decoder pyav, not {self.decoder}; leave one of them out.")
         if self.sampling == "auto" and (self.all_frames or self.decoder != "pyav"):
             object.__setattr__(self, "sampling", "exact")
+
+    def _check_sequences(self) -> None:
+        """What was said of pictures must agree. Raises: BadOption."""
+        given = {"--stills": self.stills, "--sequence-fps": self.sequence_fps, "--sequences": self.sequences}
+        said = [name for name, value in given.items() if value not in (None, False)]
+        if len(said) > 1:
+            raise BadOption(f"{' and '.join(said)} were both given; give one of them.")
+        if self.sequence_fps is not None:
+            _within("--sequence-fps", self.sequence_fps, 0.0001, 1000.0)
+        if self.frame_pattern is None:
+            return
+        if self.stills or not said:
+            raise BadOption("--frame-pattern tells how frames are named; say their rate by --sequence-fps N, too.")
+        try:
+            named = "frame" in re.compile(self.frame_pattern).groupindex
+        except re.error as error:
+            raise BadOption(f"--frame-pattern {self.frame_pattern!r} is no regular expression: {error}.") from None
+        if not named:
+            raise BadOption(
+                f"--frame-pattern {self.frame_pattern!r} has no group frame; write the number as (?P<frame>[0-9]+) and "
+                "what tells sequences apart as (?P<seq>...)."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ FRAME_COLUMNS = pa.schema(
         ("height", pa.int16()),
         ("pts_us", pa.int64()),  # microseconds after the first shown frame
         ("pts_made", pa.bool_()),  # the file has no time stamps: index / declared rate
-        ("pts_flag", pa.string()),  # "", "equal" (+ 1 us), "clock" (after the clock fell or leapt)
+        ("pts_flag", pa.string()),  # "", "equal" (+ 1 us), "clock" (it fell or leapt before), "gap" (a hole before)
         ("src_width", pa.int32()),  # coded pixels
         ("src_height", pa.int32()),
         ("crop_x", pa.int32()),  # box of the view in coded pixels, before rotation

@@ -6,12 +6,11 @@ import os
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 from drawn_videos import texture, textures, write_video
 
 from endocur.extract.groups import read_groups
-from endocur.extract.inputs import Found, find_inputs, refuse_unsaid_sequence, running_numbers, sniff
+from endocur.extract.inputs import Found, find_inputs, sniff
 from endocur.extract.patterns import Patterns, read_patterns
 from endoshards.errors import BadInput, BadOption
 
@@ -150,6 +149,15 @@ def test_a_wrong_path_and_an_archive_are_refused_with_what_to_do(tmp_path: Path)
     (tmp_path / "videos.zip").write_bytes(b"PK\x03\x04")
     with pytest.raises(BadInput, match=r"unpack it first: unzip .*videos\.zip"):
         find_inputs([tmp_path / "videos.zip"], patterns=NOTHING)
+    (tmp_path / "001-001_frames.tar.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(BadInput, match=r"unpack it first: tar -xf .*001-001_frames\.tar\.gz"):
+        find_inputs([tmp_path / "001-001_frames.tar.gz"], patterns=NOTHING)
+    (tmp_path / "notes.txt.gz").write_bytes(b"\x1f\x8b")
+    assert {item.reason for item in found(tmp_path)} == {
+        "an archive; unpack it first (unzip …)",
+        "an archive; unpack it first (tar -xf …)",
+        "an archive; unpack it first (gunzip …)",
+    }
 
 
 @pytest.mark.parametrize(
@@ -186,30 +194,6 @@ def test_a_list_file_holds_a_path_or_glob_a_line_and_unmatched_lines_are_counted
 def test_include_takes_nothing_else(videos: Path) -> None:
     taken = [name for name, kind in kinds(videos, read_patterns(("deep",), ("b.mp4",))).items() if kind == "video"]
     assert taken == ["deep/c.mp4"]
-
-
-@pytest.mark.parametrize(
-    ("names", "count"),
-    [
-        ([f"frame_{index:05d}.png" for index in range(40)], 40),
-        ([f"{index}.jpg" for index in range(10, 300, 30)], 10),
-        ([f"img{index}.jpg" for index in (1, 2, 3)], 0),
-        (["a7f3.jpg", "b812.jpg", "cc01.jpg", "d9.jpg", "e77.jpg", "f1.jpg"], 0),
-        ([f"{number}.jpg" for number in (3, 1044, 88, 5, 700, 12_345, 9)], 0),
-    ],
-)
-def test_running_numbers_are_told_from_numbers(names: list[str], count: int) -> None:
-    assert running_numbers(names) == count
-
-
-def test_pictures_that_look_like_a_video_are_refused_until_said_to_be_stills(tmp_path: Path) -> None:
-    for index in range(6):
-        cv2.imwrite(str(tmp_path / f"frame_{index:04d}.png"), np.zeros((20, 20, 3), np.uint8))
-    with pytest.raises(BadInput) as caught:
-        refuse_unsaid_sequence(found(tmp_path), "endocur extract 'my videos' --stills")
-    assert "6 pictures in one folder of argument 1" in str(caught.value)
-    assert "endocur extract 'my videos' --stills" in str(caught.value)
-    assert "not read yet" in str(caught.value)
 
 
 def test_groups_are_joined_by_the_end_of_the_path_and_keep_their_columns(videos: Path, tmp_path: Path) -> None:

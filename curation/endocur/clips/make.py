@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from endocur.clips.encode import Mp4Clip, jpegs
 from endocur.clips.windows import VIEW, Window
-from endocur.configs import ClipsConfig
+from endocur.configs import ClipsConfig, ExtractConfig
 from endocur.corpus import Corpus
 from endocur.engine import UnitFailed, beat
 from endocur.extract.geometry import Geometry, Shape
 from endocur.extract.planes import Stencil, mask_planes, stored_planes
 from endocur.extract.sampling import Asked, Ticks
-from endocur.extract.source import Frame, Unreadable
+from endocur.extract.sequence_track import Timing
+from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.unit import open_source
 from endocur.identity import frame_id
 from endocur.publish import Planes, shrunk, window
@@ -87,6 +88,8 @@ class ClipsTask:
     config: ClipsConfig
     stamp: tuple[int, int] | None
     """Size and mtime in ns of the recording when it was hashed; None if nobody knows where it is."""
+    timing: Timing | None = None
+    """The rate the user said at extract."""
 
 
 def view_of(row: Mapping[str, Any]) -> View:
@@ -219,7 +222,7 @@ def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
     stencils = _Stencils(corpus, task)
     now: _Clip | None = None
     try:
-        for frame in open_source(task.path, "pyav", Asked("exact", None)).frames():
+        for frame in _source(task).frames():
             beat(1)
             us = frame.moment.us
             while now is not None and us >= now.stretch.end_us:
@@ -241,6 +244,11 @@ def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
         yield now.finish() or now
     for _ in todo:
         yield GAP
+
+
+def _source(task: ClipsTask) -> Source:
+    config = ExtractConfig(inputs=(task.path,), corpus=task.root)
+    return open_source(task.path, config, Asked("exact", None), timing=task.timing)
 
 
 class _Stencils:

@@ -7,6 +7,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ from endocur.configs import ClipsConfig, worker_count
 from endocur.corpus import Corpus, UnitMarker, chapter_files, corpus_lock, open_corpus, read_settings, unit_markers
 from endocur.engine import Failure, map_units
 from endocur.extract.plan import allowed_failures
+from endocur.extract.sequence_track import Timing
 from endocur.identity import open_key
 from endocur.packs import frames
 from endocur.private import PrivateFolder, SourceRow
@@ -26,6 +29,8 @@ from endocur.tables import require_fresh, verdict
 from endoshards.errors import BadInput, TooManyFailed
 from endoshards.files import fingerprint, remove_temporaries, sha256_file
 from endoshards.settings import config_fingerprint, what
+
+SEQUENCE = "it came as numbered pictures, of which no clips are cut"
 
 
 def run(config: ClipsConfig) -> None:
@@ -103,7 +108,10 @@ def _task(
     listed = rows.to_pylist()
     sampled = [Sampled(row["pts_us"], row["view_id"], row["stage"]) for row in listed]
     cut = windows(sampled, int(marker.extras["last_us"]), seconds=config.seconds, min_kept=config.min_kept)
+    if "pictures" in marker.extras:
+        cut = [replace(one, reason=SEQUENCE) for one in cut]
     kept = tuple(one for one in cut if not one.reason)
+    said_rate = marker.extras.get("timing")
     views = {row["view_id"]: row for row in reversed(listed)}
     masks = [sha256_file(chapter_files(corpus, marker.name, k).views) for k in range(marker.chapters)]
     said = {
@@ -124,6 +132,7 @@ def _task(
         fingerprint=fingerprint(said),
         config=config,
         stamp=(source.size, source.mtime_ns) if source is not None else None,
+        timing=Timing(Fraction(said_rate["fps"]), Fraction(said_rate["step"])) if said_rate else None,
     )
 
 

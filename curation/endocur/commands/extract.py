@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from endocur.account import Account, counted
@@ -22,11 +21,12 @@ from endocur.corpus import (
 )
 from endocur.engine import Failure, map_units
 from endocur.extract.estimate import estimate
+from endocur.extract.gather import gather
 from endocur.extract.groups import read_groups
 from endocur.extract.identify import Identified, identify, path_bytes
-from endocur.extract.inputs import Found, find_inputs, refuse_unsaid_sequence
+from endocur.extract.inputs import Found
 from endocur.extract.outcome import Outcome, outcome_of, trouble
-from endocur.extract.patterns import Patterns, read_patterns
+from endocur.extract.patterns import read_patterns
 from endocur.extract.plan import (
     IGNORED,
     Plan,
@@ -37,6 +37,7 @@ from endocur.extract.plan import (
     make_plan,
 )
 from endocur.extract.regroup import regroup
+from endocur.extract.sequence_source import picked
 from endocur.extract.still_unit import StillsTask, extract_stills
 from endocur.extract.unit import VideoTask, extract_video
 from endocur.ground import inputs_by_status
@@ -44,9 +45,9 @@ from endocur.identity import Key, open_key
 from endocur.opening import open_for_extract, refuse_other_folder
 from endocur.private import PrivateFolder, SourceRow
 from endocur.select.wording import with_corpus
-from endoshards.errors import BadInput, TooManyFailed
+from endoshards.errors import TooManyFailed
 from endoshards.files import remove_temporaries
-from endoshards.settings import config_fingerprint, to_line, what
+from endoshards.settings import config_fingerprint, what
 
 SHOWN_TROUBLES = 12
 """Failed and partial inputs named on the terminal; the private table has all."""
@@ -56,7 +57,8 @@ def run(config: ExtractConfig) -> None:
     """Run the command. Raises: BadInput, BadOption, TooManyFailed."""
     refuse_other_folder(config.corpus)
     patterns = read_patterns(config.include, config.exclude)
-    found = _find(config, patterns)
+    gathered = gather(config, patterns)
+    found = gathered.found
     wanted = [item for item in found if item.kind != "ignored"]
     groups = read_groups(config.groups, config.group_pattern, wanted)
     key = open_key(config.key, outside=config.corpus, may_make=not Corpus(config.corpus).toml.is_file())
@@ -67,7 +69,7 @@ def run(config: ExtractConfig) -> None:
         )
     part = int(config.part.partition("/")[0])
     account = Account("extract", config.corpus / "log")
-    account.warnings += patterns.warnings() + groups.warnings
+    account.warnings += patterns.warnings() + gathered.warnings + groups.warnings
     with corpus_lock(Corpus(config.corpus), part), ExitStack() as stack:
         corpus = open_for_extract(
             config.corpus,
@@ -101,23 +103,6 @@ def run(config: ExtractConfig) -> None:
         if first_failure is not None:
             raise TooManyFailed(f"{trouble(first_failure)} (--strict); which file that is stands in {table}")
         _finish(config, corpus, account, outcome, table, there=len(plan.finished))
-
-
-def _find(config: ExtractConfig, patterns: Patterns) -> list[Found]:
-    """The inputs of this run, ignored ones among them. Raises: BadInput if there is nothing to extract."""
-    own = (config.corpus, *((config.private,) if config.private else ()))
-    found = find_inputs(config.inputs, patterns=patterns, own=own)
-    if not config.stills:
-        refuse_unsaid_sequence(found, f"endocur extract {to_line(replace(config, stills=True))}")
-    if config.limit is not None:
-        taken = [item.position for item in found if item.kind != "ignored"][: config.limit]
-        found = [item for item in found if item.kind == "ignored" or item.position in set(taken)]
-    if all(item.kind == "ignored" for item in found):
-        raise BadInput(
-            f"{' '.join(map(str, config.inputs))}: no video and no picture among {len(found)} files; "
-            "give a folder of recordings, files, or a glob in quotes."
-        )
-    return found
 
 
 def _private(config: ExtractConfig, key: Key, corpus: Corpus) -> PrivateFolder:
@@ -196,7 +181,8 @@ def _extract(
         return None
     workers = worker_count(config.workers)
     stills = sum(len(task.items) for task in plan.stills)
-    guess = estimate(list(_sizes(plan.videos)), stills, config, workers)
+    pictures = sum(picked(task.track, task.timing, config) for task in plan.videos if task.track and task.timing)
+    guess = estimate(list(_sizes(plan.videos)), stills, config, workers, pictures=pictures)
     sys.stdout.write(
         f"{counted(len(plan.videos), 'video')} and {counted(stills, 'still')} to extract: {guess.line()}\n"
     )
@@ -224,6 +210,8 @@ def _noted(marker: UnitMarker, seconds: float) -> dict[str, object]:
 
 def _sizes(tasks: Sequence[VideoTask]) -> Iterator[tuple[Path, int]]:
     for task in tasks:
+        if task.track is not None:
+            continue
         with suppress(OSError):  # a file that is gone by now is its worker's to report
             yield task.path, task.path.stat().st_size
 

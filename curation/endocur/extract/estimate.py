@@ -56,7 +56,9 @@ class Estimate:
         )
 
 
-def estimate(videos: Sequence[tuple[Path, int]], stills: int, config: ExtractConfig, workers: int) -> Estimate:
+def estimate(
+    videos: Sequence[tuple[Path, int]], stills: int, config: ExtractConfig, workers: int, *, pictures: int = 0
+) -> Estimate:
     """Guess from headers.
 
     Args:
@@ -64,6 +66,7 @@ def estimate(videos: Sequence[tuple[Path, int]], stills: int, config: ExtractCon
         stills: how many of them.
         config: decides what is stored.
         workers: processes.
+        pictures: of sequences, to be read and stored.
     """
     step = max(1, len(videos) // SAMPLED)
     sampled_bytes = frames = 0
@@ -81,13 +84,16 @@ def estimate(videos: Sequence[tuple[Path, int]], stills: int, config: ExtractCon
         megapixels += length_s * rate * pixels / 1e6
     whole = sum(size for _, size in videos) / sampled_bytes if sampled_bytes else 0.0
     stored = frames if config.all_frames else min(frames, round(seconds * config.fps) + len(videos[::step]))
-    stored_all = round(stored * whole) + stills
+    stored_all = round(stored * whole) + stills + pictures
     text = TEXT_S * (TEXT_FRAMES * len(videos) + stills) if config.text_detection else 0.0
-    cpu_s = megapixels * whole * MEGAPIXEL_S + stored * whole * STORED_S + stills * STILL_S
+    cpu_s = megapixels * whole * MEGAPIXEL_S + stored * whole * STORED_S + (stills + pictures) * STILL_S
     cpu_s += len(videos) * VIDEO_S + text
     frame_bytes = STORED_BYTES * (config.max_side / 960) ** 2
     return Estimate(
-        round(frames * whole) + stills, stored_all, START_S + cpu_s / workers, round(stored_all * frame_bytes)
+        round(frames * whole) + stills + pictures,
+        stored_all,
+        START_S + cpu_s / workers,
+        round(stored_all * frame_bytes),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,8 +32,8 @@ class Groups:
     warnings: list[str]
 
     def of(self, item: Found) -> Said:
-        """What was said of an input."""
-        return self.said.get(item.position, Said(None))
+        """What was said of an input; where these say nothing, by the table of sequences."""
+        return self.said.get(item.position, Said(item.group or None))
 
 
 def read_groups(table: Path | None, pattern: str | None, inputs: Sequence[Found]) -> Groups:
@@ -45,11 +45,17 @@ def read_groups(table: Path | None, pattern: str | None, inputs: Sequence[Found]
         inputs: videos and stills.
     Raises: BadInput for a table that cannot be used, BadOption for a pattern that is none.
     """
+    groups = Groups({}, [])
     if table is not None:
-        return _join(_rows(table), inputs)
-    if pattern is not None:
-        return _by_pattern(_compiled(pattern), inputs)
-    return Groups({}, [])
+        groups = _join(_rows(table), inputs)
+    elif pattern is not None:
+        groups = _by_pattern(_compiled(pattern), inputs)
+    for item in inputs:
+        said = groups.said.get(item.position)
+        if item.group and said is not None and said.group != item.group:
+            option = "--groups" if table is not None else "--group-pattern"
+            raise BadInput(f"{option} and --sequences give input {item.position} two groups; mend one of them.")
+    return groups
 
 
 def _rows(table: Path) -> dict[str, tuple[int, Said]]:
@@ -85,16 +91,18 @@ def _join(rows: dict[str, tuple[int, Said]], inputs: Sequence[Found]) -> Groups:
     matched: dict[int, int] = {}
     for item in inputs:
         parts = os.path.abspath(item.path).replace(os.sep, "/").split("/")[1:]  # noqa: PTH100 - links stay as typed
-        for start in range(len(parts)):
-            row = rows.get("/".join(parts[start:]))
-            if row is not None:
-                said[item.position] = row[1]
-                matched[row[0]] = matched.get(row[0], 0) + 1
-                break
+        row = _row_of(parts, rows)
+        if row is None and item.kind == "sequence":
+            row = _row_of(parts[:-1], rows)  # its folder; a folder of several sequences is no slip
+        elif row is not None:
+            matched[row[0]] = matched.get(row[0], 0) + 1
+        if row is not None:
+            said[item.position] = row[1]
+            matched.setdefault(row[0], 1)
     warnings = []
     if alone := [line for line, _ in rows.values() if line not in matched]:
         warnings.append(f"--groups: no input for {counted(len(alone), 'row')} (lines {_some(alone)})")
-    if bare := [item.position for item in inputs if item.position not in said]:
+    if bare := [item.position for item in inputs if item.position not in said and not item.group]:
         warnings.append(f"--groups: no row for {counted(len(bare), 'input')}, taken alone (inputs {_some(bare)})")
     if many := [line for line, count in matched.items() if count > 1]:
         warnings.append(
@@ -103,13 +111,19 @@ def _join(rows: dict[str, tuple[int, Said]], inputs: Sequence[Found]) -> Groups:
     return Groups(said, warnings)
 
 
+def _row_of(parts: Sequence[str], rows: Mapping[str, tuple[int, Said]]) -> tuple[int, Said] | None:
+    """The row that names the whole path or the longest end of it."""
+    tails = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((rows[tail] for tail in tails if tail in rows), None)
+
+
 def _by_pattern(pattern: re.Pattern[str], inputs: Sequence[Found]) -> Groups:
     said: dict[int, Said] = {}
     for item in inputs:
         match = pattern.search(str(item.path))
         if match and match[1]:
             said[item.position] = Said(match[1])
-    bare = [item.position for item in inputs if item.position not in said]
+    bare = [item.position for item in inputs if item.position not in said and not item.group]
     warning = f"--group-pattern: no match in {counted(len(bare), 'input')}, taken alone (inputs {_some(bare)})"
     return Groups(said, [warning] if bare else [])
 

@@ -1,4 +1,7 @@
-"""Ids of inputs: the SHA-256 of their bytes under the owner's key, from the private table where it still holds."""
+"""Ids of inputs: the SHA-256 of their bytes under the owner's key, from the private table where it still holds.
+
+Of a sequence not all bytes are read: numbers, sizes and some pictures stand for them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from endocur.extract.inputs import Found
+from endocur.extract.sequence_track import HASHED, sequence_sha256, spread
 from endocur.identity import Key
 from endocur.private import SourceRow
 from endoshards.errors import in_words
@@ -37,7 +41,7 @@ def identify(
     """Hash what is not known yet.
 
     Args:
-        inputs: videos, stills and failed inputs.
+        inputs: videos, sequences, stills and failed inputs.
         key: the owner's.
         known: rows of the private table by path; empty to hash everything again.
         workers: threads; hashing runs outside Python's lock.
@@ -50,7 +54,7 @@ def identify(
         stamp = (path_bytes(item), item.size, item.mtime_ns, item.inode)
         try:
             known_hash = row.sha256 if row is not None and row.stamp == stamp else ""
-            sha256 = known_hash or sha256_file(item.path)
+            sha256 = known_hash or _sha256(item)
         except OSError as error:
             reason = item.reason or f"cannot be read ({in_words(error)})"
             return Identified(item, key.unread_id(item.path), "", reason)
@@ -60,6 +64,14 @@ def identify(
 
     with ThreadPoolExecutor(max_workers=workers) as threads:
         return list(threads.map(one, inputs))
+
+
+def _sha256(item: Found) -> str:
+    """Of a file's bytes, or what stands for those of a sequence."""
+    if item.track is None:
+        return sha256_file(item.path)
+    hashes = [sha256_file(item.track.path(index)) for index in spread(len(item.track), HASHED)]
+    return sequence_sha256(item.track.numbers, item.track.sizes, hashes)
 
 
 def path_bytes(item: Found) -> bytes:

@@ -1,32 +1,30 @@
 """What lies in the folders, files and globs a user names: videos, stills, and what is neither, told by content.
 
-Names decide one thing only: whether a file that is no media is ignored or was meant to be media and failed.
+Names decide whether a file that is no media is ignored or was meant to be media and failed, and, where the user says
+that pictures are sequences, which files are set apart unopened: of 100,000 numbered pictures few are ever read.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-import re
 import shlex
 import stat
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from endocur.extract.dicom.header import is_dicom
 from endocur.extract.dicom.kind import kind_of
 from endocur.extract.patterns import Patterns
+from endocur.extract.sequence_names import LITTER_FOLDERS
+from endocur.extract.sequence_track import Entry, Timing, Track
 from endoshards.errors import BadInput
 
-InputKind = Literal["video", "still", "ignored", "failed"]
+InputKind = Literal["video", "still", "sequence", "ignored", "failed"]
 
 HEAD_BYTES = 4096
-SEQUENCE_MEMBERS = 5
-"""So many pictures of one folder with running numbers look like a video that came as pictures."""
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -40,6 +38,8 @@ ARCHIVES = {
     "zip": "unzip",
     "tar": "tar -xf",
     "tgz": "tar -xf",
+    "tbz2": "tar -xf",
+    "txz": "tar -xf",
     "gz": "gunzip",
     "bz2": "bunzip2",
     "xz": "unxz",
@@ -69,15 +69,37 @@ class Found:
     size: int = 0
     mtime_ns: int = 0
     inode: int = 0
+    track: Track | None = None
+    """The pictures of a sequence; its path is that of the first."""
+    timing: Timing | None = None
+    """Rate the user said, of a sequence, or of a video whose container has it wrong."""
+    group: str = ""
+    """Patient or procedure as the table of sequences says; never stored."""
 
 
-def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[Path] = ()) -> list[Found]:
+@dataclass
+class Pictures:
+    """Picture files of one folder, by name alone, set apart unopened."""
+
+    folder: str
+    argument: int
+    entries: list[Entry] = field(default_factory=list)
+
+
+def find_inputs(
+    arguments: Sequence[Path],
+    *,
+    patterns: Patterns,
+    own: Sequence[Path] = (),
+    apart: dict[str, Pictures] | None = None,
+) -> list[Found]:
     """Everything under the arguments, in one order on every machine: by argument, then by path.
 
     Args:
         arguments: folders (walked to their ends, links followed once), files, or globs.
         patterns: what is included and excluded; the rest is listed as ignored.
         own: folders of ours (the corpus) that are never walked.
+        apart: if given, files that are named as pictures go in here, by folder, and not into the list.
     Raises: BadInput for an argument that is not there, is an archive, is a corpus or lies inside one.
     """
     found: list[Found] = []
@@ -94,52 +116,30 @@ def find_inputs(arguments: Sequence[Path], *, patterns: Patterns, own: Sequence[
                     "keep the recordings outside it."
                 )
             for path in _walk(root, seen, skip):
+                if apart is not None and _set_apart(path, root, argument, patterns, apart):
+                    continue
                 position = len(found) + 1
                 found.append(_judge(position, path, argument, patterns, root))
     return found
 
 
-def refuse_unsaid_sequence(found: Sequence[Found], line: str) -> None:
-    """Refuse pictures that look like a video that came as numbered pictures.
-
-    Raises: BadInput with `line`, which says that they are unrelated.
-    """
-    folders: dict[tuple[int, Path], list[str]] = {}
-    for item in found:
-        if item.kind == "still":
-            folders.setdefault((item.argument, item.path.parent), []).append(item.path.name)
-    for (argument, _), names in folders.items():
-        if count := running_numbers(names):
-            raise BadInput(
-                f"{count} pictures in one folder of argument {argument + 1} have running numbers, like the frames of a "
-                f"video.\nIf they are unrelated stills, type: {line}\n"
-                "Frame sequences are not read yet; make a video of them first if they are one."
-            )
+def judge_content(position: int, path: Path, argument: int) -> Found:
+    """What a file that was set apart is after all, by its first bytes."""
+    try:
+        status = path.stat()
+        kind, reason = sniff(_head(path), path.suffix[1:].lower())
+    except OSError:
+        return Found(position, path, argument, "failed", "no permission to read it")
+    return Found(position, path, argument, kind, reason, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def running_numbers(names: Sequence[str]) -> int:
-    """How many of the names differ in a number only that mostly grows by one step; 0 if they look unrelated."""
-    series: dict[tuple[str, str], list[int]] = {}
-    for name in names:
-        match = re.fullmatch(r"(.*?)(\d{1,12})(\D*)", name)
-        if match:
-            series.setdefault((match[1], match[3]), []).append(int(match[2]))
-    for numbers in series.values():
-        if len(numbers) < SEQUENCE_MEMBERS:
-            continue
-        ordered = sorted(numbers)
-        steps = Counter(after - before for before, after in pairwise(ordered))
-        if steps.most_common(1)[0][1] >= 0.8 * (len(numbers) - 1):
-            return len(numbers)
-    return 0
-
-
-def sniff(head: bytes, suffix: str) -> tuple[InputKind, str]:
+def sniff(head: bytes, suffix: str, stem: str = "") -> tuple[InputKind, str]:
     """What a file is by its first bytes.
 
     Args:
         head: its first HEAD_BYTES bytes, or all.
         suffix: of its name, lower case, without dot.
+        stem: its name before that; tells `x.tar.gz` from `x.gz`.
     Returns: kind and, where it is not taken, the reason.
     """
     if suffix in ("mjpg", "mjpeg") and head.startswith(b"\xff\xd8\xff"):
@@ -149,7 +149,7 @@ def sniff(head: bytes, suffix: str) -> tuple[InputKind, str]:
     if _is_video(head):
         return "video", ""
     if suffix in ARCHIVES and _is_archive(head):
-        return "failed", f"an archive; unpack it first ({ARCHIVES[suffix]} …)"
+        return "failed", f"an archive; unpack it first ({unpacks(suffix, stem)} …)"
     if not head and suffix in VIDEO_SUFFIXES | PICTURE_SUFFIXES:
         return "failed", "empty file"
     if suffix in VIDEO_SUFFIXES:
@@ -159,11 +159,16 @@ def sniff(head: bytes, suffix: str) -> tuple[InputKind, str]:
     return "ignored", "no media"
 
 
+def unpacks(suffix: str, stem: str = "") -> str:
+    """The command that unpacks an archive of this extension; `x.tar.gz` is a tar."""
+    return "tar -xf" if stem.lower().endswith(".tar") else ARCHIVES[suffix]
+
+
 def _expand(argument: int, typed: Path) -> list[Path]:
     """The paths an argument stands for. Raises: BadInput if there are none."""
     if os.path.lexists(typed):
         if typed.is_file() and typed.suffix[1:].lower() in ARCHIVES and _is_archive(_head(typed)):
-            unpack = ARCHIVES[typed.suffix[1:].lower()]
+            unpack = unpacks(typed.suffix[1:].lower(), typed.stem)
             raise BadInput(
                 f"argument {argument + 1} is an archive; unpack it first: {unpack} {shlex.quote(str(typed))}"
             )
@@ -172,6 +177,23 @@ def _expand(argument: int, typed: Path) -> list[Path]:
     if not hits:
         raise BadInput(f"{typed}: no such file or folder, and no glob that matches one.")
     return [Path(hit) for hit in hits]
+
+
+def _set_apart(path: Path, root: Path, argument: int, patterns: Patterns, apart: dict[str, Pictures]) -> bool:
+    """Put a file that is named as a picture, and wanted, to those of its folder."""
+    name = path.name
+    if path.suffix[1:].lower() not in PICTURE_SUFFIXES or name.startswith("."):
+        return False
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or not patterns.takes(path, root):
+        return False
+    folder = str(path.parent)
+    pictures = apart.setdefault(folder, Pictures(folder, argument))
+    pictures.entries.append(Entry(name, status.st_size, status.st_mtime_ns, status.st_ino))
+    return True
 
 
 class _InCorpus:
@@ -215,7 +237,8 @@ def _walk(root: Path, seen: set[tuple[int, int]], skip: set[tuple[int, int] | No
         return
     for name in names:
         path = root / name
-        if name.startswith(".") and path.is_dir() and not path.is_symlink():
+        litter = name.startswith(".") or name.lower() in LITTER_FOLDERS
+        if litter and path.is_dir() and not path.is_symlink():
             yield path
         else:
             yield from _walk(path, seen, skip)
@@ -244,15 +267,19 @@ def _judge(position: int, path: Path, argument: int, patterns: Patterns, root: P
     if not patterns.takes(path, root):
         return left_out("ignored", "excluded")
     if stat.S_ISDIR(status.st_mode):
-        hidden = path.name.startswith(".")
-        return left_out("ignored", "hidden folder") if hidden else left_out("failed", "a folder that may not be read")
+        if name.startswith(".") or name in LITTER_FOLDERS:
+            return left_out("ignored", "hidden folder" if name.startswith(".") else "litter of another program")
+        return left_out("failed", "a folder that may not be read")
     if not stat.S_ISREG(status.st_mode):
         return left_out("ignored", "no regular file")
-    if path != root and (name.startswith(".") or name in _JUNK_NAMES or name.endswith(_UNFINISHED)):
+    if name.startswith("._") or (
+        path != root and (name.startswith(".") or name in _JUNK_NAMES or name.endswith(_UNFINISHED))
+    ):
         return left_out("ignored", "hidden, unfinished or litter")
     try:
         head = _head(path)
-        kind, reason = kind_of(path, head) if is_dicom(head) else sniff(head, path.suffix[1:].lower())
+        suffix, stem = path.suffix[1:].lower(), path.stem
+        kind, reason = kind_of(path, head) if is_dicom(head) else sniff(head, suffix, stem)
     except OSError:
         return left_out("failed", "no permission to read it")
     return Found(position, path, argument, kind, reason, status.st_size, status.st_mtime_ns, status.st_ino)

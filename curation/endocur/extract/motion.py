@@ -50,6 +50,10 @@ class MotionMeter:
         self._view: object = None
         self._last: NDArray[np.float32] | None = None
 
+    def forget(self) -> None:
+        """The next frame does not follow the last one: nothing is known of how it moved."""
+        self._last = None
+
     def measure(self, planes: Planes, geometry: Geometry, tissue: NDArray[np.bool_]) -> Motion:
         """Change since the last frame.
 

@@ -16,9 +16,11 @@ from endocur.corpus import STILLS_A_UNIT, InputRow, UnitMarker
 from endocur.extract.groups import Groups
 from endocur.extract.identify import Identified
 from endocur.extract.inputs import Found
+from endocur.extract.sequence_track import Timing
 from endocur.extract.still_unit import StillItem, StillsTask
 from endocur.extract.unit import VideoTask
 from endocur.identity import Key
+from endoshards.errors import BadInput
 from endoshards.files import fingerprint
 from endoshards.settings import config_fingerprint
 
@@ -54,7 +56,7 @@ def make_plan(
 ) -> Plan:
     """Sort inputs into units.
 
-    A video is a unit by its id. Stills not yet in a finished unit are batched by argument, in order of id.
+    A video or a sequence is a unit by its id. Stills not yet in a finished unit are batched by argument, by id.
     """
     plan = Plan()
     sources: dict[str, list[Identified]] = {}
@@ -62,22 +64,29 @@ def make_plan(
         sources.setdefault(one.id, []).append(one)
     rows = {id_: _rows(copies, groups, key, config, plan.warnings) for id_, copies in sources.items()}
     done = {marker.name: marker for marker in markers if marker.status != "failed"}
-    done = {name: one for name, one in done.items() if one.fingerprint == unit_fingerprint(config, name)}
+    done = {
+        name: one
+        for name, one in done.items()
+        if one.fingerprint == unit_fingerprint(config, name, one.extras.get("timing"))
+    }
     still_unit = {row.id: one.name for one in done.values() if one.kind == "stills" for row in one.inputs}
     batches: dict[int, list[StillItem]] = {}
     touched: dict[str, dict[str, tuple[InputRow, ...]]] = {}
     for id_, copies in sources.items():
         first = copies[0]
         unit = id_ if id_ in done else still_unit.get(id_, "")
+        timing = _timing(copies)
         if unit:
+            _refuse_other_timing(done[unit], timing, first)
             touched.setdefault(unit, {})[id_] = rows[id_]
             plan.unit_of[id_] = unit
         elif first.reason:
             plan.failed.append(failed_marker(id_, first.reason, rows[id_], unit_fingerprint(config, id_)))
             plan.unit_of[id_] = id_
-        elif first.item.kind == "video":
-            print_ = unit_fingerprint(config, id_)
-            task = VideoTask(config.corpus, first.item.path, id_, print_, rows[id_], config, clear_sheets)
+        elif first.item.kind in ("video", "sequence"):
+            print_ = unit_fingerprint(config, id_, timing.facts() if timing else None)
+            path, track = first.item.path, first.item.track
+            task = VideoTask(config.corpus, path, id_, print_, rows[id_], config, clear_sheets, track, timing)
             plan.videos.append(task)
             plan.unit_of[id_] = id_
         else:
@@ -96,9 +105,10 @@ def make_plan(
     return plan
 
 
-def unit_fingerprint(config: ExtractConfig, unit: str) -> str:
-    """Over config and unit; the version of the code is not in it: old units stay valid."""
-    return fingerprint({"config": config_fingerprint(config), "unit": unit})
+def unit_fingerprint(config: ExtractConfig, unit: str, timing: Mapping[str, str] | None = None) -> str:
+    """Over config, unit and the rate said of it; the version of the code is not in it: old units stay valid."""
+    facts: dict[str, object] = {"config": config_fingerprint(config), "unit": unit}
+    return fingerprint(facts | ({"timing": dict(timing)} if timing else {}))
 
 
 def failed_marker(unit: str, reason: str, rows: Sequence[InputRow], print_: str, kind: str = "video") -> UnitMarker:
@@ -132,6 +142,34 @@ def in_part(size: int, part: str) -> bool:
 def allowed_failures(share: float | None, inputs: int) -> int:
     """How many of `inputs` may fail: 1 % and at least one if nothing was said."""
     return max(1, inputs // 100) if share is None else int(share * inputs + 1e-9)
+
+
+def _timing(copies: Sequence[Identified]) -> Timing | None:
+    """The rate said of a source and its byte copies. Raises: BadInput if two were said."""
+    said = {one.item.timing for one in copies}
+    if len(said) > 1:
+        places = ", ".join(str(one.item.position) for one in copies)
+        raise BadInput(
+            f"inputs {places} are copies of each other with different rates; say one rate, or --exclude some."
+        )
+    return said.pop()
+
+
+def _refuse_other_timing(marker: UnitMarker, timing: Timing | None, one: Identified) -> None:
+    """Frames that are there keep their times: another rate is never taken silently. Raises: BadInput."""
+    was, now = marker.extras.get("timing"), timing.facts() if timing else None
+    if was != now:
+        raise BadInput(
+            f"input {one.item.position} was extracted at {_rate_words(was)}, this run says {_rate_words(now)}; stored "
+            "frames are never changed silently. Say the same, choose another --corpus, or --restart."
+        )
+
+
+def _rate_words(facts: Mapping[str, str] | None) -> str:
+    if facts is None:
+        return "its container's rate"
+    step = "" if facts["step"] == "1" else f" and step {facts['step']}"
+    return f"{facts['fps']} frames a second{step}"
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""What extract asks of anything that has frames in time: a video file now, numbered pictures later.
+"""What extract asks of anything that has frames in time: a video file or numbered pictures.
 
 View, motion, chapters and sampling are written against this alone.
 """
@@ -26,7 +26,8 @@ class Moment:
     made: bool = False
     """The source has no time stamps: index divided by its declared rate."""
     flag: str = ""
-    """"equal": 1 us after a frame with the same time stamp; "clock": the clock fell or leapt before it."""
+    """"equal": 1 us after a frame with the same time stamp; "clock": the clock fell or leapt before it; "gap": a
+    sequence has a hole of more than ten seconds before it."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from endocur.extract.motion import UNKNOWN, MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
 from endocur.extract.sampling import Asked, Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
+from endocur.extract.sequence_source import NumberedPictures, Retimed
+from endocur.extract.sequence_track import Timing, Track
 from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
@@ -39,6 +41,10 @@ class VideoTask:
     config: ExtractConfig
     clear_sheets: Path | None = None
     """Folder for sheets that show what is masked; none are written without."""
+    track: Track | None = None
+    """Its pictures, if it is a sequence; `path` is that of the first."""
+    timing: Timing | None = None
+    """Rate the user said."""
 
     @property
     def group_id(self) -> str:
@@ -63,7 +69,7 @@ def extract_video(task: VideoTask) -> UnitMarker:
     try:
         config = task.config
         asked = Asked(config.sampling, None if config.all_frames else config.fps)
-        source = open_source(task.path, config.decoder, asked)
+        source = open_source(task.path, config, asked, track=task.track, timing=task.timing)
         detector = TextDetector() if task.config.text_detection else None
         found = probe(source, max_side=task.config.max_side, detector=detector)
         del detector  # its model is half of a worker's memory
@@ -92,22 +98,35 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "version": EXTRACT_VERSION,
             "views": [_view_facts(segment) for segment in found.segments.values()],
         }
-        | _dicom_facts(task.path)
+        | ({} if task.track else _dicom_facts(task.path))
         | ({"reading": source.told()} if isinstance(source, Video) else {})
-        | ({} if _alone(source) else {"freezes": counts.freezes.told()}),
+        | ({} if _alone(source) else {"freezes": counts.freezes.told()})
+        | _rate_facts(task),
     )
     write_marker(Corpus(task.root), marker)
     return marker
 
 
-def open_source(path: Path, decoder: str, asked: Asked) -> Source:
-    """What reads the frames of a file; `asked` says which of them are wanted.
+def open_source(
+    path: Path, config: ExtractConfig, asked: Asked, *, track: Track | None = None, timing: Timing | None = None
+) -> Source:
+    """What reads the frames of an input.
 
+    Args:
+        path: the file; of a sequence, its first picture.
+        config: decoder, and which pictures of a sequence are opened.
+        asked: which frames of a video are wanted.
+        track: the pictures of a sequence.
+        timing: the rate the user said.
     Raises: Unreadable with a reason that holds no name.
     """
+    if track is not None and timing is not None:
+        return NumberedPictures(track, timing, config, beat)
+    if timing is not None:
+        return Retimed(open_source(path, config, Asked("exact", None)), timing)
     if _holds_pictures(path):
         return DicomPictures(path, beat)
-    if decoder == "decord":
+    if config.decoder == "decord":
         from endocur.extract.decord import DecordVideo
 
         if is_dicom_file(path):
@@ -141,10 +160,11 @@ def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int]:
             if end_us is not None and us >= end_us:
                 break
             segment = found.segments.get(frame.shape)
+            if not frame.follows:
+                meter.forget()
             motion = UNKNOWN
-            if segment is not None:  # measured in any case: the next frame is compared with this one
-                moved = meter.measure(frame.planes, segment.geometry, segment.tissue)
-                motion = moved if frame.follows else UNKNOWN
+            if segment is not None:
+                motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
             if us < begin_us:  # decoded for what follows it
                 continue
             for passed in range(at, chapter_of(us, CHAPTER_S)):
@@ -215,6 +235,10 @@ def _count_undecoded(counts: Counts, source: Source, end_us: int | None) -> None
         counts.drop(NOT_DECODED, passed)
         counts.last_us = source.facts.times[shown - 1]
         beat(passed)
+    if isinstance(source, NumberedPictures):
+        counts.seen += source.passed
+        counts.drop(NOT_DECODED, source.passed)
+        counts.last_us = source.last_us
 
 
 def _open(stack: ExitStack, corpus: Corpus, task: VideoTask, number: int) -> ChapterWriter | None:
@@ -249,6 +273,14 @@ def _picture(task: VideoTask, frame: Frame, segment: Segment, motion: dict[str, 
 
 def _with_status(row: InputRow, status: str, reason: str) -> InputRow:
     return InputRow(**{**vars(row), "status": status, "reason": reason})
+
+
+def _rate_facts(task: VideoTask) -> dict[str, object]:
+    """What was said of its rate, and how many pictures a sequence has and lacks."""
+    if task.timing is None:
+        return {}
+    track = task.track
+    return {"timing": task.timing.facts()} | ({"pictures": len(track), "holes": track.holes} if track else {})
 
 
 def _view_facts(segment: Segment) -> dict[str, object]:

@@ -126,19 +126,6 @@ def test_a_group_pattern_takes_its_first_group_from_the_path(study: Path) -> Non
     assert (done.returncode, "( )" in done.stderr) == (2, True)
 
 
-def test_numbered_pictures_must_be_said_to_be_stills(tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    for number in range(6):
-        draw_still(pictures / f"frame_{number:04d}.jpg", seed=number)
-    done = endocur(tmp_path, "extract", "pictures", *QUICK, "--corpus", "my corpus", check=False)
-    assert done.returncode == 3
-    line = re.search("type: (endocur extract .*)", done.stderr)[1]
-    assert line == "endocur extract pictures --corpus 'my corpus' --fps 5 --stills --no-text-detection"
-    endocur(tmp_path, "extract", "pictures", *QUICK, "--stills")
-    assert len(jpegs(tmp_path)) == 6
-
-
 def test_stills_that_come_later_make_a_new_unit_and_leave_the_old_one(study: Path) -> None:
     before = contents(study)
     draw_still(study / "videos" / "stills" / "late.jpg", seed=77)
