@@ -22,7 +22,7 @@ from endoeval.splits.nulls import NullRow, null_rows
 from endoeval.splits.parts import Source
 from endoeval.splits.read import Table, read
 from endoeval.splits.rows import TEST, TRAIN, GroupRule, Rows
-from endoeval.splits.times import places
+from endoeval.splits.times import COUNTED, merely_count, places
 from endoshards.errors import BadInput, BadOption
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def audit(
             findings.sort(key=lambda finding: finding.kind != "fault")
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
-        return Audit(rows, table.understood, rows.rule, tuple(findings), nulls, box, power, published)
+        said = (*table.understood, *([COUNTED] if rows.counts_only else []))
+        return Audit(rows, said, rows.rule, tuple(findings), nulls, box, power, published)
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
 
@@ -211,10 +212,13 @@ def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:
 def _rows(
     table: Table, names: Names, labels: NDArray[np.int64] | None, classes: tuple[str, ...], grouping: Grouping | None
 ) -> Rows:
-    start, end = table.start, table.end
+    start, end, counts_only = table.start, table.end, False
     if start is None and grouping is not None:
         where = grouping.rest if grouping.rest is not None else names.stem
         start, end = places(where, grouping.groups) or (None, None)
+        if start is not None and end is not None and (start == end).sum() == np.isfinite(start).sum():
+            key = grouping.rule.why if grouping.rule.name.startswith("table ") else grouping.rule.name
+            counts_only = merely_count(names, grouping.groups, start, key)
     elif start is not None and end is not None:
         end = np.maximum(start, end)
     return Rows(
@@ -229,4 +233,5 @@ def _rows(
         end,
         table.boxes,
         None,
+        counts_only,
     )

@@ -69,6 +69,7 @@ def subset(rows: Rows, where: Ints) -> Rows:
         None if rows.end is None else rows.end[where],
         None if rows.boxes is None else rows.boxes[where],
         None if rows.digests is None else [rows.digests[i] for i in where],
+        rows.counts_only,
     )
 
 
