@@ -87,6 +87,7 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
     else:
         parts.append(f"- group key: {rule.name}, {rule.count:,} groups. {sentence(rule.why)}")
         parts += [f"- examples: {', '.join(rule.examples)}"] if rule.examples else []
+        parts += [f"- spellings taken as one: {', '.join(rule.joined)}"] if rule.joined else []
         parts += [f"- second best key: {rule.second}. {sentence(rule.change)}"] if rule.second else []
     titles, classes = class_rows(audit.rows)
     if classes:

@@ -59,6 +59,7 @@ def _understood(audit: Audit) -> Html:
         ("how many", rule.count),
         ("why this key", sentence(rule.why)),
         ("examples", ", ".join(rule.examples)),
+        ("spellings taken as one", ", ".join(rule.joined)),
         ("second best key", rule.second or "none"),
         ("what it would change", sentence(rule.change)),
     ]

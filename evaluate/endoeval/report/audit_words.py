@@ -88,6 +88,7 @@ def without_names(audit: Audit) -> Audit:
         why=safe(audit.rule.why),
         change=safe(audit.rule.change),
         examples=(),
+        joined=(),
     )
     return replace(audit, findings=findings, rule=rule, understood=_counted(audit.rows, audit.rule), folds=folds)
 

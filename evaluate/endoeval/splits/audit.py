@@ -192,13 +192,16 @@ def _grouping(
     pattern: str | None,
 ) -> Grouping | None:
     """What was given, else a column that is named so, else what the names hold."""
+    splits = table.splits if table.folds is None else table.folds
     if groups is not None:
-        return from_table(table.names, table.listed(), groups)
+        return from_table(table.names, table.listed(), splits, groups)
     if pattern is not None:
-        return from_pattern(table.names, table.listed(), pattern)
+        return from_pattern(table.names, table.listed(), splits, pattern)
     if table.groups is not None:
-        return as_given(table.groups, table.names, f"column {table.group_column}", "a column of the lists says so")
-    return from_names(names, table.splits, *labels)
+        return as_given(
+            table.groups, table.names, splits, f"column {table.group_column}", "a column of the lists says so"
+        )
+    return from_names(names, table.splits, *labels, table.folds)
 
 
 def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:

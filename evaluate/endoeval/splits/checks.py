@@ -18,6 +18,7 @@ from endoeval.splits.finding import Finding, several
 from endoeval.splits.names import SPLIT_WORDS, Names, coded, cut
 from endoeval.splits.overlaps import time_findings
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
+from endoeval.splits.spelling import spelling_findings
 
 Ints = NDArray[np.int64]
 _LETTERS = re.compile("[a-z]+")
@@ -103,6 +104,7 @@ def _groups(rows: Rows) -> list[Finding]:
     if len(np.unique(rows.groups)) == len(rows.groups):
         text = f"each of the {len(rows.groups):,} rows is a group of its own: the key joins nothing"
         findings.append(Finding("groups-of-one", "note", len(rows.groups), None, text, ()))
+    findings += spelling_findings(rows.groups, rows.group_names, rows.splits)
     return findings + _own_words(rows, rows.groups)
 
 

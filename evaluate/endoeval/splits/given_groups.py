@@ -6,41 +6,50 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from endoeval.splits.columns import tell
 from endoeval.splits.groups import Grouping, indexed
 from endoeval.splits.listed import read_list
 from endoeval.splits.names import tidy
 from endoeval.splits.rows import GroupRule
+from endoeval.splits.spelling import ALONE, one_spelling
 from endoshards.errors import BadInput, BadOption
 
 Groups = str | Path | Mapping[str, str]
 """A CSV of file and group, or the group of each name."""
 
 
-def as_given(values: Sequence[str], names: Sequence[str], name: str, why: str) -> Grouping:
-    """Groups by name; a row without one joins no other.
+def as_given(values: Sequence[str], names: Sequence[str], splits: NDArray[np.integer], name: str, why: str) -> Grouping:
+    """Groups by name; a row without one joins no other, and ids that two splits spell differently are one.
 
     Args:
         values: [n] group of each row, "" for none.
         names: [n] names of the rows.
+        splits: [n] split or fold of each row.
         name: the rule in short.
         why: the rule in a sentence.
     """
     empty = sum(not value for value in values)
     if empty:
-        values = [value or f"(row {name_})" for value, name_ in zip(values, names, strict=True)]
+        values = [value or f"{ALONE}{name_})" for value, name_ in zip(values, names, strict=True)]
         why += f"; {empty:,} rows without one stand alone"
-    codes, words = indexed(values)
+    joined = one_spelling(*indexed(values), splits)
+    words = tuple(joined.names)
+    why += f"; {joined.said}" if joined.said else ""
     step = max(1, len(words) // 5)
-    return Grouping(codes, words, GroupRule(name, why, len(words), words[::step][:5], "", ""), None)
+    rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples)
+    return Grouping(joined.keys, words, rule, None)
 
 
-def from_pattern(names: Sequence[str], listed: Sequence[str], pattern: str) -> Grouping:
+def from_pattern(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.integer], pattern: str) -> Grouping:
     """Groups by a regular expression: its group 1, or all that it matches.
 
     Args:
         names: [n] names, roots stripped.
         listed: [n] names as they stood in the lists; tried where the pattern names a stripped folder.
+        splits: [n] split or fold of each row.
         pattern: the expression.
     Raises: BadOption for what is no expression; BadInput where it leaves a row out or puts all into one group.
     """
@@ -64,10 +73,10 @@ def from_pattern(names: Sequence[str], listed: Sequence[str], pattern: str) -> G
             f"--group-pattern {pattern} puts all {len(values):,} rows into one group ({values[0] or 'an empty one'}); "
             "at least two groups are wanted: put brackets around what tells patients or videos apart."
         )
-    return as_given(values, names, f"pattern {pattern}", "the pattern was given")
+    return as_given(values, names, splits, f"pattern {pattern}", "the pattern was given")
 
 
-def from_table(names: Sequence[str], listed: Sequence[str], groups: Groups) -> Grouping:
+def from_table(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.integer], groups: Groups) -> Grouping:
     """Groups by a table; a name is found as listed, as stripped, or by its base name where that is unique.
 
     Raises: BadInput for a table without two columns, or a row that it does not name.
@@ -98,4 +107,4 @@ def from_table(names: Sequence[str], listed: Sequence[str], groups: Groups) -> G
             f"{source} names {len(values) - len(missed):,} of {len(values):,} rows, not {missed[0]}; every row wants "
             "one group."
         )
-    return as_given(values, names, f"table {source}", "the table was given")
+    return as_given(values, names, splits, f"table {source}", "the table was given")

@@ -89,7 +89,9 @@ class _Candidate:
     neighbours: float = 0.0
 
 
-def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, classes: Sequence[str]) -> Grouping | None:
+def from_names(
+    names: Names, splits: NDArray[np.int8], labels: Ints | None, classes: Sequence[str], folds: Ints | None = None
+) -> Grouping | None:
     """The best group key that the names hold.
 
     Args:
@@ -97,6 +99,7 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
         splits: [n] index into SPLITS.
         labels: [n] index into classes, -1 for none; or None.
         classes: names of the classes.
+        folds: [n] fold numbers, where `splits` says nothing.
     Returns: groups with their rule; None where no key is plausible.
     """
     kept = kept_paths(names, labels, classes)
@@ -110,10 +113,11 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
             break  # weaker kinds could come third at best
     if not found:
         return None
-    keys, words, said = one_spelling(found[0].keys, found[0].names, splits)
-    best = replace(found[0], keys=keys, names=words)
+    joined = one_spelling(found[0].keys, found[0].names, splits if folds is None else folds)
+    best = replace(found[0], keys=joined.keys, names=joined.names)
     second = next((c for c in found[1:] if not _same(c.keys, best.keys)), None)
-    return Grouping(best.keys, tuple(best.names), _rule(best, second, splits, labels, said), best.rest)
+    rule = _rule(best, second, splits, labels, joined.said)
+    return Grouping(best.keys, tuple(best.names), replace(rule, joined=joined.examples), best.rest)
 
 
 def indexed(values: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:

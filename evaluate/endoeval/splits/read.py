@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoeval.splits.columns import split_number
-from endoeval.splits.groups import indexed
 from endoeval.splits.names import strip_roots
 from endoeval.splits.parts import Part, Source, class_folders, parts_of
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL
-from endoeval.splits.spelling import one_spelling
 from endoshards.errors import BadInput
 
 
@@ -121,10 +119,6 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
     else:
         understood.append("no labels: the checks and null rows that need them are left out")
     groups = _column([part.groups for part in parts], sizes) if all(part.groups for part in parts) else None
-    if groups is not None:
-        keys, ids, said = one_spelling(*indexed(groups), splits)
-        groups = [ids[key] for key in keys]
-        understood += [said] if said else []
     return Table(
         [name for names in stripped for name in names],
         tuple(zip(sizes, roots, strict=True)),

@@ -29,6 +29,8 @@ class GroupRule:
     """The second best rule; "" where there was none."""
     change: str
     """What would change under the second best; "" where there was none."""
+    joined: tuple[str, ...] = ()
+    """Up to five ids whose spellings were joined: "P01 = p1"."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def _groups(shown: Audit) -> list[str]:
         return ["  no group key: independence cannot be shown"]
     lines = [f"  groups: {rule.name}, {rule.count:,} of them; {rule.why}"]
     lines += [f"  for example: {', '.join(rule.examples)}"] if rule.examples else []
+    lines += [f"  spellings taken as one: {', '.join(rule.joined)}"] if rule.joined else []
     return lines + ([f"  second best: {rule.second}; {rule.change}"] if rule.second else [])
 
 
