@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from endoeval.splits.columns import split_number
 from endoeval.splits.finding import Finding, several
+from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
-from endoshards.errors import BadInput
 
 Hashes = NDArray[np.uint64]
 NEAR_BITS = 4
@@ -61,8 +61,8 @@ def byte_digests(
                 made[path] = hashlib.file_digest(file, "sha256").hexdigest()
         digests.append(made[path] if path is not None else "")
     if not made:
-        raise BadInput(
-            f"none of the {len(names):,} listed files lies under {root}; {names[0]} was looked for, for one."
+        raise NamesRows(
+            f"none of the {len(names):,} listed files lies under {root}; {names[0]} was looked for, for one.", names[0]
         )
     return digests
 

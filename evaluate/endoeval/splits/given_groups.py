@@ -13,6 +13,7 @@ from endoeval.splits.columns import tell
 from endoeval.splits.groups import Grouping, indexed
 from endoeval.splits.listed import read_list
 from endoeval.splits.names import tidy
+from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import GroupRule
 from endoeval.splits.spelling import ALONE, one_spelling
 from endoshards.errors import BadInput, BadOption
@@ -62,16 +63,18 @@ def from_pattern(names: Sequence[str], listed: Sequence[str], splits: NDArray[np
         found = [expression.search(name) for name in listed]
     missed = [name for name, match in zip(names, found, strict=True) if match is None]
     if missed:
-        raise BadInput(
+        raise NamesRows(
             f"--group-pattern {pattern} matches {len(found) - len(missed):,} of {len(found):,} names, not {missed[0]}; "
-            "it must match every name: widen it, or give --groups."
+            "it must match every name: widen it, or give --groups.",
+            missed[0],
         )
     part = 1 if expression.groups else 0
     values = [(match[part] or "") if match else "" for match in found]
     if len(set(values)) == 1:
-        raise BadInput(
+        raise NamesRows(
             f"--group-pattern {pattern} puts all {len(values):,} rows into one group ({values[0] or 'an empty one'}); "
-            "at least two groups are wanted: put brackets around what tells patients or videos apart."
+            "at least two groups are wanted: put brackets around what tells patients or videos apart.",
+            values[0],
         )
     return as_given(values, names, splits, f"pattern {pattern}", "the pattern was given")
 
@@ -103,8 +106,9 @@ def from_table(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.i
         values.append(value)
         missed += [] if value else [name]
     if missed:
-        raise BadInput(
+        raise NamesRows(
             f"{source} names {len(values) - len(missed):,} of {len(values):,} rows, not {missed[0]}; every row wants "
-            "one group."
+            "one group.",
+            missed[0],
         )
     return as_given(values, names, splits, f"table {source}", "the table was given")

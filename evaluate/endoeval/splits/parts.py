@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from endoeval.splits.columns import Columns, tell
 from endoeval.splits.listed import Listed, read_list
 from endoeval.splits.names import MEDIA, tidy
+from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import SPLITS, TEST
 from endoshards.errors import BadInput
 
@@ -217,7 +218,9 @@ def class_folders(path: Path, split: int) -> Part:
             p.name for p in path.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".txt", ".json", ".jsonl"}
         )
         hint = f"; it holds the lists {', '.join(lists[:4])}: give one of them" if lists else ""
-        raise BadInput(f"{path} is a folder without class folders of pictures or videos; a list is wanted{hint}.")
+        raise NamesRows(
+            f"{path} is a folder without class folders of pictures or videos; a list is wanted{hint}.", *lists[:4]
+        )
     loose = len(names) - len(nested)
     notes = [f"{loose} files of {path} lie in no class folder and are left out"] if loose else []
     labels = [name.split("/", 1)[0] for name in nested]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.columns import split_number
 from endoeval.splits.names import strip_roots
+from endoeval.splits.naming import NamesRows
 from endoeval.splits.parts import Part, Source, class_folders, parts_of
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL
 from endoshards.errors import BadInput
@@ -179,9 +180,10 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
     if len(distinct) > 1 and all(fold.removesuffix(".0").isdigit() for fold in folds.values()):
         fold_of = {word: int(float(fold)) for word, fold in folds.items()}
         return np.zeros(len(words), dtype=np.int8), np.array([fold_of[word] for word in words], dtype=np.int64)
-    raise BadInput(
+    raise NamesRows(
         f"{source}: the split column holds {', '.join(sorted(distinct)[:5])}; allowed: train, val and test, or two or "
-        "more fold numbers. Name another column with --split-column."
+        "more fold numbers. Name another column with --split-column.",
+        *sorted(distinct)[:5],
     )
 
 

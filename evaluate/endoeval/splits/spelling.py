@@ -107,7 +107,7 @@ def _told_apart(keys: Ints, folded: Ints, splits: NDArray[np.integer]) -> NDArra
 
 
 def _spelt(families: Ints, folded: Ints, names: Sequence[str], between: str) -> tuple[str, ...]:
-    return tuple(between.join(names[i] for i in np.flatnonzero(folded == family)) for family in families[:5])
+    return tuple(between.join(names[int(i)] for i in np.flatnonzero(folded == family)) for family in families[:5])
 
 
 def _folded(texts: Strings) -> Strings:

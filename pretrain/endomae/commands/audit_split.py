@@ -9,9 +9,10 @@ from pathlib import Path
 from endoeval.report.audit_files import write_audit, write_lists
 from endoeval.report.audit_words import faults, percent, sizes, state, verdict, without_names
 from endoeval.splits.audit import Audit, audit
+from endoeval.splits.naming import unnamed
 from endoeval.splits.propose import Proposal, propose
 from endomae.configs import AuditSplitConfig
-from endoshards.errors import BadInput, CheckFailed
+from endoshards.errors import BadInput, CheckFailed, EndoError, from_os_error
 from endoshards.files import refuse_source_tree
 
 LISTS = ("train.csv", "val.csv", "test.csv")
@@ -20,7 +21,44 @@ LISTS = ("train.csv", "val.csv", "test.csv")
 
 def run(config: AuditSplitConfig) -> None:
     """Read, say what was understood, check, write. Raises: CheckFailed where a check found faults."""
-    out = config.out or Path("results") / f"audit-{_name(config.test or config.train)}"
+    if not config.share:
+        _run(config)
+        return
+    try:
+        _run(config)
+    except EndoError as error:
+        raise unnamed(error, _given(config)) from None
+    except OSError as error:
+        mended = from_os_error(error)
+        if mended is None:
+            raise
+        raise unnamed(mended, _given(config)) from None
+
+
+def _given(config: AuditSplitConfig) -> dict[str, str]:
+    """What the line holds that may name somebody, to the words that stand for it."""
+    made = {config.group_pattern: "the pattern"} if config.group_pattern else {}
+    paths = {
+        "the training list": config.train,
+        "the test list": config.test,
+        "the validation list": config.val,
+        "the table": config.groups,
+        "the data root": config.data_root,
+        "the folder": config.propose,
+        "the results": _out(config),
+    }
+    for words, path in paths.items():
+        if path is not None:
+            made |= {form: words for form in (str(path), str(path.resolve()), path.name)}
+    return made
+
+
+def _out(config: AuditSplitConfig) -> Path:
+    return config.out or Path("results") / f"audit-{_name(config.test or config.train)}"
+
+
+def _run(config: AuditSplitConfig) -> None:
+    out = _out(config)
     refuse_source_tree(out, f"endomae audit-split --out results/{out.name or 'audit'}")
     if config.propose is not None:
         refuse_source_tree(config.propose, f"endomae audit-split --propose {config.propose.name or 'lists'}-clean")
