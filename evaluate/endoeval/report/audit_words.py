@@ -18,6 +18,7 @@ NO_GROUPS = "no group key: independence cannot be shown"
 MOST_CLASSES = 60
 """Classes that a page shows; audit.json holds all."""
 OWN_WORDS = "group keys that name their own list: independence cannot be shown"
+SITES = "groups that look like sites, not patients: independence of patients cannot be shown"
 ALONE = "one split only: independence cannot be shown"
 
 
@@ -105,6 +106,8 @@ def _unshown(audit: Audit) -> str:
         return NO_GROUPS
     if any(finding.check == "own-words" for finding in audit.findings):
         return OWN_WORDS
+    if audit.rule is not None and audit.rule.sites and any(f.check.startswith("groups-train") for f in audit.findings):
+        return SITES
     return ALONE if len(sizes(audit.rows)) < 2 else ""
 
 

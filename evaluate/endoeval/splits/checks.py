@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.class_checks import class_findings
 from endoeval.splits.doubles import base_names, examples, rows_in_two, twice, two_labels, val_is_test
-from endoeval.splits.finding import Finding, several
+from endoeval.splits.finding import Finding, Kind, several
 from endoeval.splits.names import SPLIT_WORDS, Names, coded, cut
 from endoeval.splits.overlaps import time_findings
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
@@ -89,7 +89,8 @@ def _groups_in_two(rows: Rows, one: int, other: int) -> list[Finding]:
     )
     share = float(touched.sum() / here.sum()) if other == TEST else None
     check = f"groups-{SPLITS[one]}-{name}"
-    return [Finding(check, "fault", len(both), share, text, examples(rows.group_names, both))]
+    kind: Kind = "note" if rows.rule is not None and rows.rule.sites else "fault"
+    return [Finding(check, kind, len(both), share, text, examples(rows.group_names, both))]
 
 
 def _groups(rows: Rows) -> list[Finding]:
@@ -104,6 +105,10 @@ def _groups(rows: Rows) -> list[Finding]:
     if len(np.unique(rows.groups)) == len(rows.groups):
         text = f"each of the {len(rows.groups):,} rows is a group of its own: the key joins nothing"
         findings.append(Finding("groups-of-one", "note", len(rows.groups), None, text, ()))
+    if rows.rule is not None and rows.rule.doubt:
+        held = np.unique(rows.groups)
+        shown = examples(rows.group_names, held)
+        findings.append(Finding("groups-are-sites", "note", len(held), None, rows.rule.doubt, shown))
     findings += spelling_findings(rows.groups, rows.group_names, rows.splits)
     return findings + _own_words(rows, rows.groups)
 

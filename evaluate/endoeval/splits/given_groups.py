@@ -15,6 +15,7 @@ from endoeval.splits.listed import read_list
 from endoeval.splits.names import tidy
 from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import GroupRule
+from endoeval.splits.sites import are_sites, doubt
 from endoeval.splits.spelling import ALONE, one_spelling
 from endoshards.errors import BadInput, BadOption
 
@@ -40,7 +41,8 @@ def as_given(values: Sequence[str], names: Sequence[str], splits: NDArray[np.int
     words = tuple(joined.names)
     why += f"; {joined.said}" if joined.said else ""
     step = max(1, len(words) // 5)
-    rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples)
+    said = doubt(are_sites(words, len(names)), len(words), 0)
+    rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples, said)
     return Grouping(joined.keys, words, rule, None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from endoshards.errors import BadInput, EndoError
+from endoshards.errors import BadInput, BadOption
 
 
 class NamesRows(BadInput):
@@ -16,7 +16,7 @@ class NamesRows(BadInput):
         self.names = names
 
 
-def unnamed(error: EndoError, given: Mapping[str, str]) -> EndoError:
+def unnamed(error: BadInput | BadOption, given: Mapping[str, str]) -> BadInput | BadOption:
     """The same refusal without names.
 
     Args:
@@ -26,7 +26,6 @@ def unnamed(error: EndoError, given: Mapping[str, str]) -> EndoError:
     text = str(error)
     hidden = dict(given) | {name: "(a name)" for name in getattr(error, "names", ())}
     for name in sorted((n for n in hidden if re.search(r"\w", n)), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", lambda _, name=name: hidden[name], text)
-    made = EndoError(text)
-    made.exit_code = error.exit_code
-    return made
+        words = hidden[name].replace("\\", r"\\")
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", words, text)
+    return BadOption(text) if isinstance(error, BadOption) else BadInput(text)

@@ -31,6 +31,10 @@ class GroupRule:
     """What would change under the second best; "" where there was none."""
     joined: tuple[str, ...] = ()
     """Up to five ids whose spellings were joined: "P01 = p1"."""
+    doubt: str = ""
+    """Why the groups may be no patients, in a sentence; "" where nothing speaks for that."""
+    sites: bool = False
+    """The key was read off names and looks like hospitals: what they share is no fault, and shows nothing."""
 
 
 @dataclass(frozen=True)

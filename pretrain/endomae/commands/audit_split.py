@@ -12,7 +12,7 @@ from endoeval.splits.audit import Audit, audit
 from endoeval.splits.naming import unnamed
 from endoeval.splits.propose import Proposal, propose
 from endomae.configs import AuditSplitConfig
-from endoshards.errors import BadInput, CheckFailed, EndoError, from_os_error
+from endoshards.errors import BadInput, BadOption, CheckFailed, from_os_error
 from endoshards.files import refuse_source_tree
 
 LISTS = ("train.csv", "val.csv", "test.csv")
@@ -26,7 +26,7 @@ def run(config: AuditSplitConfig) -> None:
         return
     try:
         _run(config)
-    except EndoError as error:
+    except (BadInput, BadOption) as error:
         raise unnamed(error, _given(config)) from None
     except OSError as error:
         mended = from_os_error(error)
