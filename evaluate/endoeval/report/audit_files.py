@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from endoeval.report.audit_page import FOOT, audit_page
-from endoeval.report.audit_words import class_rows, faults, percent, sentence, sizes, state, verdict, without_names
+from endoeval.report.audit_words import (
+    class_rows,
+    faults,
+    percent,
+    sentence,
+    sizes,
+    state,
+    verdict,
+    without_names,
+    without_nulls,
+)
 from endoeval.splits.audit import Audit
 from endoeval.splits.class_table import class_table
 from endoeval.splits.nulls import against_nulls
@@ -65,9 +75,12 @@ def as_json(audit: Audit, *, share: bool = False, proposal: Proposal | None = No
         "groups": None if audit.rule is None else asdict(audit.rule),
         "findings": [_rounded(asdict(finding)) for finding in audit.findings],
         "null_rows": [_rounded(asdict(row)) for row in audit.nulls],
+        "no_null_rows": without_nulls(audit),
         "constant_box": None if audit.box is None else _rounded(asdict(audit.box)),
         "published": audit.published,
-        "beside_null_rows": None if audit.published is None else against_nulls(audit.published, audit.nulls, audit.box),
+        "beside_null_rows": None
+        if audit.published is None or audit.masks
+        else against_nulls(audit.published, audit.nulls, audit.box),
         "power": {
             **asdict(audit.power),
             "table": [_rounded(asdict(cell)) for cell in audit.power.table],
@@ -114,7 +127,7 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
         )
     else:
         titles = ["rule", "accuracy", "balanced accuracy", "macro F1", "decided by it"]
-        parts += _table(titles, nulls, "None: train and test must both hold labels.")
+        parts += _table(titles, nulls, sentence(without_nulls(audit) or ""))
     parts += ["", "## What this test could show at best", "", audit.power.text, ""]
     cells = [
         [f"{c.accuracy:g}", f"{c.correlation:g}", "no interval" if c.half_width is None else f"± {c.half_width:.3f}"]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from html import escape
 
-from endoeval.report.audit_words import class_rows, faults, percent, sentence, sizes, state, verdict
+from endoeval.report.audit_words import (
+    class_rows,
+    faults,
+    percent,
+    sentence,
+    sizes,
+    state,
+    verdict,
+    without_nulls,
+)
 from endoeval.report.strips import MOST_GROUPS, groups_by_splits, strips
 from endoeval.splits.audit import Audit
 from endoeval.splits.constant_box import BoxNull
@@ -113,8 +122,8 @@ def _nulls(audit: Audit) -> Html:
             )
         )
     if not parts:
-        parts.append(paragraph("None: train and test must both hold labels, or the lists boxes."))
-    if audit.published is not None:
+        parts.append(paragraph(sentence(without_nulls(audit) or "")))
+    if audit.published is not None and not audit.masks:
         parts.append(paragraph(against_nulls(audit.published, audit.nulls, audit.box)))
     return Html("".join(parts))
 

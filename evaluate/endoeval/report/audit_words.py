@@ -15,6 +15,8 @@ from endoeval.splits.nulls import against_nulls
 from endoeval.splits.rows import SPLITS, GroupRule, Rows
 
 NO_GROUPS = "no group key: independence cannot be shown"
+NO_MASK_NULL = "no null row without pixels for masks: see endomae eval's mean mask"
+NO_NULL = "train and test must both hold labels, or the lists boxes"
 MOST_CLASSES = 60
 """Classes that a page shows; audit.json holds all."""
 OWN_WORDS = "group keys that name their own list: independence cannot be shown"
@@ -131,7 +133,17 @@ def _apart(audit: Audit) -> str:
     return f"No check found a fault: under the group key '{audit.rule.name}' nothing stands in two splits."
 
 
+def without_nulls(audit: Audit) -> str | None:
+    """Why there is no null row; None where there is one."""
+    if audit.nulls or audit.box is not None:
+        return None
+    return NO_MASK_NULL if audit.masks else f"no null row: {NO_NULL}"
+
+
 def _blind(audit: Audit) -> str:
+    if audit.masks and without_nulls(audit):
+        beside = "" if audit.published is None else f"Nothing stands beside the published {audit.published:.4f}: "
+        return f"{beside}{NO_MASK_NULL}." if beside else sentence(NO_MASK_NULL)
     if audit.published is not None:
         return against_nulls(audit.published, audit.nulls, audit.box)
     if audit.box is not None:

@@ -47,6 +47,9 @@ class Audit:
     """Of a list with fold numbers: the audit of each fold against the rest. The fields above are those of the fold with
     the largest share of test rows under a fault, its findings those of all folds."""
 
+    masks: bool = False
+    """The lists name masks instead of labels."""
+
     @property
     def faults(self) -> bool:
         """True where a check found a fault."""
@@ -125,7 +128,7 @@ def audit(
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
         said = (*table.understood, *([COUNTED] if rows.counts_only else []))
-        return Audit(rows, said, rows.rule, tuple(findings), nulls, box, power, published)
+        return Audit(rows, said, rows.rule, tuple(findings), nulls, box, power, published, masks=table.masks)
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
 

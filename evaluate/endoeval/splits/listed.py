@@ -30,7 +30,7 @@ WORD = re.compile(r"(?i)[a-z][a-z0-9 ._/-]*$")
 ROLE_WORDS = re.compile(
     r"(?i)^(?:file|path|im(?:age|g)|video|clip|frame|name|stem|id|uid|label|class|categor|target|diagnos|finding|y$|"
     r"split|fold|set$|subset|partition|group|patient|case|subject|sequence|seq$|lesion|procedure|exam|start|end|begin|"
-    r"xmin|ymin|xmax|ymax|x$|y$|w$|h$|width|height|url|sample)"
+    r"xmin|ymin|xmax|ymax|x$|y$|w$|h$|width|height|url|sample|masks?$|maskpath|annotation|gt$|segmentation|truth)"
 )
 """How the names of columns begin."""
 

@@ -18,7 +18,8 @@ Strings = Any
 
 VIDEOS = "mp4 avi mov mkv mpg mpeg wmv m4v webm ts mts m2ts vob mjpeg".split()
 """Endings of videos, lower case."""
-MEDIA = "jpg jpeg jpe jfif png bmp tif tiff gif webp jp2 dcm ppm pgm npy nii nii.gz h5".split() + VIDEOS
+PICTURES = "jpg jpeg jpe jfif png bmp tif tiff gif webp jp2 dcm ppm pgm npy nii nii.gz h5".split()
+MEDIA = PICTURES + VIDEOS
 """Endings of pictures and videos, lower case."""
 ENDING = re.compile(r"(?:\.nii\.gz|\.[A-Za-z][A-Za-z0-9]{1,4})$")
 """An ending of a name; it begins with a letter, so that the seconds of `_1.53_3.77` stay."""

@@ -153,8 +153,9 @@ def _say_roles(roles: Columns, listed: Listed) -> str:
     )
     said += [f"{word} in {name}" for word, name in (("groups", roles.group), ("splits", roles.split)) if name]
     said += [f"time in {roles.start}" + (f" to {roles.end}" if roles.end else "")] if roles.start else []
+    said += [f"masks in {roles.mask}"] if roles.mask else []
     said += [f"boxes in {', '.join(roles.box)}"] if roles.box else []
-    used = {roles.file, roles.label, roles.group, roles.split, roles.start, roles.end, *(roles.box or ())}
+    used = {roles.file, roles.label, roles.mask, roles.group, roles.split, roles.start, roles.end, *(roles.box or ())}
     left = [name for name in listed.columns if name not in used | set(roles.one_hot) | set(roles.size or ())]
     return ", ".join(said) + (f"; not used: {', '.join(left[:8])}" if left else "")
 

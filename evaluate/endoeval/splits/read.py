@@ -39,6 +39,8 @@ class Table:
     understood: tuple[str, ...]
     same_bytes: bool
     """The files of val and test are equal byte for byte."""
+    masks: bool
+    """A list names masks, and none has labels."""
 
     def listed(self) -> list[str]:
         """[n] names with the root that was stripped."""
@@ -133,7 +135,14 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
         _array([part.boxes for part in parts], sizes),
         tuple(understood),
         same_bytes,
+        _are_masks(parts),
     )
+
+
+def _are_masks(parts: Sequence[Part]) -> bool:
+    """True where a list names masks, and none labels or boxes."""
+    named = any(part.roles is not None and part.roles.mask is not None for part in parts)
+    return named and all(part.labels is None and part.boxes is None for part in parts)
 
 
 def _sample(part: Part, row: int) -> str:
