@@ -141,9 +141,9 @@ def without_nulls(audit: Audit) -> str | None:
 
 
 def _blind(audit: Audit) -> str:
-    if audit.masks and without_nulls(audit):
-        beside = "" if audit.published is None else f"Nothing stands beside the published {audit.published:.4f}: "
-        return f"{beside}{NO_MASK_NULL}." if beside else sentence(NO_MASK_NULL)
+    if audit.masks:
+        beside = "" if audit.published is None else f"nothing stands beside the published {audit.published:.4f}: "
+        return sentence(f"{beside}{NO_MASK_NULL}")
     if audit.published is not None:
         return against_nulls(audit.published, audit.nulls, audit.box)
     if audit.box is not None:
