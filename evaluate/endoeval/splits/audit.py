@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.checks import find
 from endoeval.splits.constant_box import BoxNull, box_null, scaled
-from endoeval.splits.copies import byte_digests, copy_findings, folders_of
+from endoeval.splits.copies import byte_digests, copy_findings, folders_of, picture_hashes
 from endoeval.splits.finding import Finding
 from endoeval.splits.given_groups import Groups, as_given, from_pattern, from_table
 from endoeval.splits.groups import Grouping, from_names, indexed
@@ -116,14 +116,16 @@ def audit(
     rows = _rows(table, names, codes, words, grouping)
     if data_root is not None:
         folders = folders_of(table.splits, train, val, test)
-        rows = replace(rows, digests=byte_digests(table.listed(), table.names, data_root, folders))
+        listed = table.listed()
+        rows = replace(rows, digests=byte_digests(listed, table.names, data_root, folders))
+        rows = replace(rows, hashes=picture_hashes(rows, listed, data_root, folders))
 
     def of(rows: Rows) -> Audit:
         from endoeval.splits.power import expected  # scipy.stats takes a second to load; folds alone don't need it
 
         findings = find(rows, names, same_bytes=table.same_bytes, classes=classes)
         if data_root is not None:
-            findings += copy_findings(rows, table.listed(), data_root, folders)
+            findings += copy_findings(rows)
             findings.sort(key=lambda finding: finding.kind != "fault")
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
@@ -238,6 +240,7 @@ def _rows(
         start,
         end,
         table.boxes,
+        None,
         None,
         counts_only,
     )

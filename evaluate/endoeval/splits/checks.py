@@ -70,6 +70,7 @@ def subset(rows: Rows, where: Ints) -> Rows:
         None if rows.end is None else rows.end[where],
         None if rows.boxes is None else rows.boxes[where],
         None if rows.digests is None else [rows.digests[i] for i in where],
+        None if rows.hashes is None else rows.hashes[where],
         rows.counts_only,
     )
 

@@ -81,9 +81,14 @@ def find_file(root: Path, listed: str, name: str, folders: Sequence[Path] = ()) 
     return None
 
 
-def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]]) -> list[Finding]:
-    """Equal bytes (faults) and near copies (notes) between splits; files that are missing are a note."""
+def copy_findings(rows: Rows) -> list[Finding]:
+    """Equal bytes (faults) and near copies (notes) between splits; files that are missing are a note.
+
+    Args:
+        rows: the lists, with `digests` and `hashes`.
+    """
     assert rows.digests is not None
+    assert rows.hashes is not None
     digests = np.array(rows.digests)
     there = digests != ""
     findings = []
@@ -91,7 +96,7 @@ def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequen
         missing = np.flatnonzero(~there)
         text = f"{len(missing):,} of {len(there):,} listed files are not under the data root: no copy of them is seen"
         findings.append(Finding("files-missing", "note", len(missing), None, text, _names(rows, missing)))
-    hashes, hashed = _hashes(rows, listed, root, folders, there)
+    hashes, hashed = rows.hashes, rows.hashes != 0
     for one, other in ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL)):
         a, b = (np.flatnonzero((rows.splits == split) & there) for split in (one, other))
         if not len(a) or not len(b):
@@ -112,10 +117,8 @@ def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequen
         rest = rest[hashed[rest]]
         near = rest[_near(hashes[rest], hashes[a[hashed[a]]])]
         if len(near):
-            text = (
-                f"{several(len(near), 'row', 'rows')} of {SPLITS[other]} look like a row of {SPLITS[one]} "
-                f"(hashes within {NEAR_BITS} of 64 bits)"
-            )
+            look = several(len(near), f"row of {SPLITS[other]} looks", f"rows of {SPLITS[other]} look")
+            text = f"{look} like a row of {SPLITS[one]} (hashes within {NEAR_BITS} of 64 bits)"
             findings.append(
                 Finding(f"near-{pair}", "note", len(near), _share(rows, near, other), text, _names(rows, near))
             )
@@ -138,14 +141,18 @@ def picture_hash(grey: NDArray[np.uint8]) -> int:
     return int(np.packbits(bits).view(">u8")[0])
 
 
-def _hashes(
-    rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]], there: NDArray[np.bool_]
-) -> tuple[Hashes, NDArray[np.bool_]]:
+def picture_hashes(rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]]) -> Hashes:
+    """Hash of each row's picture [n], 0 where there is no picture or a plain one.
+
+    Args:
+        rows: the lists, with `digests`.
+        listed, root, folders: as those of `byte_digests`.
+    """
     import cv2
 
-    hashes = np.zeros(len(there), dtype=np.uint64)
-    done = np.zeros(len(there), dtype=bool)
-    for i in np.flatnonzero(there).tolist():
+    assert rows.digests is not None
+    hashes = np.zeros(len(rows.digests), dtype=np.uint64)
+    for i in np.flatnonzero(np.array(rows.digests) != "").tolist():
         if not rows.names[i].lower().endswith(PICTURES):
             continue
         path = find_file(root, listed[i], rows.names[i], folders[i])
@@ -154,8 +161,27 @@ def _hashes(
         # A plain picture has no bits to compare.
         if grey is not None and grey.std() > 2:
             hashes[i] = picture_hash(grey)
-            done[i] = True
-    return hashes, done
+    return hashes
+
+
+def near_pairs(hashes: Hashes, groups: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Pairs of groups that hold near copies of each other, each once.
+
+    Args:
+        hashes: [n], 0 for none.
+        groups: [n] group of each.
+    """
+    known = np.flatnonzero(hashes)
+    made: set[tuple[int, int]] = set()
+    for begin in range(0, len(known), BLOCK):
+        mine = known[begin : begin + BLOCK]
+        for low in range(0, begin + 1, BLOCK):
+            theirs = known[low : low + BLOCK]
+            near = np.bitwise_count(hashes[mine, None] ^ hashes[None, theirs]) <= NEAR_BITS
+            near &= groups[mine, None] != groups[None, theirs]
+            one, other = np.nonzero(near)
+            made |= set(zip(groups[mine[one]].tolist(), groups[theirs[other]].tolist(), strict=True))
+    return sorted(made)
 
 
 def _near(mine: Hashes, theirs: Hashes) -> NDArray[np.bool_]:

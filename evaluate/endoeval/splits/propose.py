@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoeval.splits.balance import assign
+from endoeval.splits.copies import near_pairs
 from endoeval.splits.finding import several
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 from endoshards.errors import BadInput
@@ -55,6 +56,8 @@ def propose(rows: Rows, seed: int = 0) -> Proposal:
         raise BadInput(f"the lists hold {SPLITS[used[0]]} rows only; a proposal wants train and test (and val).")
     kept, said = _without_doubles(rows)
     owner = _merged(rows, kept)
+    owner, about_copies = _with_near_copies(rows, kept, owner)
+    said += about_copies
     groups = int(owner.max(initial=-1)) + 1
     if groups < 2:
         raise BadInput(f"all {len(kept):,} rows belong to one group; at least two groups are needed to hold one out.")
@@ -122,21 +125,41 @@ def _nested_under_two_labels(rows: Rows) -> set[int]:
 
 def _merged(rows: Rows, kept: Ints) -> Ints:
     """A group number for each kept row, from 0: groups that share a name or the same bytes are one."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     assert rows.groups is not None
     _, group = np.unique(rows.groups, return_inverse=True)
     pairs = _shared(rows.names, group)
     if rows.digests is not None:
         pairs += _shared(rows.digests, group)
-    if pairs:
-        left, right = np.array(pairs).T
-        size = int(group.max()) + 1
-        _, part = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(size, size)))
-        group = part[group]
-    _, numbered = np.unique(group[kept], return_inverse=True)
+    _, numbered = np.unique(_joined(group.astype(np.int64), pairs)[kept], return_inverse=True)
     return numbered.astype(np.int64)
+
+
+def _joined(group: Ints, pairs: list[tuple[int, int]]) -> Ints:
+    """Group numbers with those of each pair made one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not pairs:
+        return group
+    left, right = np.array(pairs).T
+    size = int(group.max()) + 1
+    _, part = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(size, size)))
+    made: Ints = part[group].astype(np.int64)
+    return made
+
+
+def _with_near_copies(rows: Rows, kept: Ints, owner: Ints) -> tuple[Ints, list[str]]:
+    """Owners with those joined that hold near copies of each other, and what is to be said of it."""
+    if rows.hashes is None:
+        return owner, []
+    made = _joined(owner, near_pairs(rows.hashes[kept], owner))
+    before, after = int(owner.max(initial=-1)) + 1, int(made.max(initial=-1)) + 1
+    if before == after:
+        return owner, []
+    if after < 2:
+        return owner, ["Near copies join all groups into one: they are left on both sides."]
+    held = several(before - after, "group that holds", "groups that hold")
+    return made, [f"{held} a near copy of another's picture {'stays' if before - after == 1 else 'stay'} with it."]
 
 
 def _shared(keys: Iterable[Hashable], group: NDArray[np.intp]) -> list[tuple[int, int]]:
@@ -192,6 +215,7 @@ def _subset(rows: Rows, kept: Ints, split: NDArray[np.int8]) -> Rows:
         end=None if rows.end is None else rows.end[kept],
         boxes=None if rows.boxes is None else rows.boxes[kept],
         digests=None if rows.digests is None else [rows.digests[place] for place in kept],
+        hashes=None if rows.hashes is None else rows.hashes[kept],
     )
 
 

@@ -65,5 +65,7 @@ class Rows:
     """[n, 4] x0 y0 x1 y1 as shares of the picture; nan: no box in that row. A frame with k boxes has k rows."""
     digests: Sequence[str] | None
     """SHA-256 of the file of each row, "" where it was not found; None without `--data-root`."""
+    hashes: NDArray[np.uint64] | None = None
+    """[n] perceptual hash of each row's picture, 0 where there is none; None without `--data-root`."""
     counts_only: bool = False
     """Numbers in the names merely count stills: `start` is an order inside the group, and no time."""

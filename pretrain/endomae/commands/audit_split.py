@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from endoeval.report.audit_files import write_audit, write_lists
 from endoeval.report.audit_words import faults, percent, sizes, state, verdict, without_names
 from endoeval.splits.audit import Audit, audit
+from endoeval.splits.copies import copy_findings
 from endoeval.splits.naming import unnamed
 from endoeval.splits.propose import Proposal, propose
 from endomae.configs import AuditSplitConfig
@@ -112,11 +114,17 @@ def _proposed(proposal: Proposal, folder: Path, config: AuditSplitConfig) -> Non
     """Write the lists, and put them to the same audit."""
     files = {path.stem: path for path in write_lists(proposal.rows, folder)}
     again = audit(files["train"], files["test"], files.get("val"), group_column="group", classes=config.classes)
+    copies = copy_findings(proposal.rows) if proposal.rows.digests is not None else []
+    again = replace(again, findings=(*again.findings, *copies))
     again = without_names(again) if config.share else again
     counted = ", ".join(f"{word} {count:,}" for word, count in sizes(proposal.rows).items())
     where = "" if config.share else f" in {folder}"
     _say(f"proposed{where}: {counted}", *(f"  {said}" for said in proposal.not_kept))
     _say(f"  the same audit on it: {state(again)}", *(f"  {fault.text or fault.check}" for fault in faults(again)))
+    if config.data_root is not None:
+        found = [copy for copy in copies if copy.check != "files-missing"]
+        said = "; ".join(copy.text for copy in found) or "no equal bytes, no near copies"
+        _say(f"  copies between its lists: {said}")
 
 
 def _refuse_own_lists(config: AuditSplitConfig, folder: Path) -> None:
