@@ -7,6 +7,7 @@ bytes or time in two splits, val = test, a row or nested times under two labels.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,8 @@ from endoeval.splits.spelling import spelling_findings
 
 Ints = NDArray[np.int64]
 _LETTERS = re.compile("[a-z]+")
+_LONG = 3
+"""Letters of a split's word from which on it may stand at an end of a longer word: `traincase`."""
 PAIRS = ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL))
 """Splits that are compared, (one, other): what is counted are the rows and groups of the other."""
 FEW_GROUPS = 6
@@ -119,10 +122,16 @@ def _own_words(rows: Rows, groups: Ints) -> list[Finding]:
     splits = np.unique(rows.splits)
     for split in splits:
         keys = (rows.group_names[group] for group in np.unique(groups[rows.splits == split]))
-        if not all(split in map(SPLIT_WORDS.get, _LETTERS.findall(key.lower())) for key in keys):
+        own = [word for word, number in SPLIT_WORDS.items() if number == split]
+        if not all(_holds_one_of(own, key.lower()) for key in keys):
             return []
     if len(splits) < 2:
         return []
     held = np.unique(groups)
     text = "each list's group keys hold the list's own word: whether two of them are one patient cannot be told"
     return [Finding("own-words", "note", len(held), None, text, examples(rows.group_names, held))]
+
+
+def _holds_one_of(words: Sequence[str], key: str) -> bool:
+    ends = tuple(word for word in words if len(word) >= _LONG)
+    return any(run in words or run.startswith(ends) or run.endswith(ends) for run in _LETTERS.findall(key))
