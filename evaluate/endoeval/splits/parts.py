@@ -55,7 +55,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
-            _refuse_columns(told, str(path), "a folder")
+            refuse_columns(told, str(path), "a folder")
             return [class_folders(path, split)]
         found = read_list(path)
         lists = found if isinstance(found, dict) else {"": found}
@@ -64,7 +64,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
     made = []
     for key, listed in lists.items():
         if listed.coco:
-            _refuse_columns(told, listed.source, "COCO JSON")
+            refuse_columns(told, listed.source, "COCO JSON")
         part = _coco(listed, split) if listed.coco else _part(listed, split, told, like)
         like = part.roles or like
         if key and len(lists) > 1 and part.words is None:
@@ -140,7 +140,8 @@ def _if_there(name: str | None, columns: Mapping[str, Sequence[str]]) -> str | N
     return name if name in columns else None
 
 
-def _refuse_columns(told: dict[str, str | None], source: str, kind: str) -> None:
+def refuse_columns(told: dict[str, str | None], source: str, kind: str) -> None:
+    """Raises: BadInput where a column is named for what has none."""
     named = next((f"--{word}-column {name}" for word, name in told.items() if name is not None), None)
     if named:
         raise BadInput(f"{source} is {kind} and has no columns; leave out {named}, or give lists with a header.")
