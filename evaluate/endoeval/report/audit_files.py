@@ -17,6 +17,7 @@ from endoeval.report.audit_words import (
     sentence,
     sizes,
     state,
+    taken_as,
     verdict,
     without_names,
     without_nulls,
@@ -78,9 +79,10 @@ def as_json(audit: Audit, *, share: bool = False, proposal: Proposal | None = No
         "no_null_rows": without_nulls(audit),
         "constant_box": None if audit.box is None else _rounded(asdict(audit.box)),
         "published": audit.published,
+        "published_metric": audit.published_metric,
         "beside_null_rows": None
         if audit.published is None or audit.masks
-        else against_nulls(audit.published, audit.nulls, audit.box),
+        else against_nulls(audit.published, audit.nulls, audit.box, audit.published_metric),
         "power": {
             **asdict(audit.power),
             "table": [_rounded(asdict(cell)) for cell in audit.power.table],
@@ -128,6 +130,8 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
     else:
         titles = ["rule", "accuracy", "balanced accuracy", "macro F1", "decided by it"]
         parts += _table(titles, nulls, sentence(without_nulls(audit) or ""))
+    if (said := taken_as(audit)) is not None:
+        parts += ["", said]
     parts += ["", "## What this test could show at best", "", audit.power.text, ""]
     cells = [
         [f"{c.accuracy:g}", f"{c.correlation:g}", "no interval" if c.half_width is None else f"± {c.half_width:.3f}"]

@@ -11,7 +11,7 @@ import numpy as np
 from endoeval.splits.audit import Audit
 from endoeval.splits.class_table import class_table
 from endoeval.splits.finding import Finding
-from endoeval.splits.nulls import against_nulls
+from endoeval.splits.nulls import METRICS, against_nulls
 from endoeval.splits.rows import SPLITS, GroupRule, Rows
 
 NO_GROUPS = "no group key: independence cannot be shown"
@@ -133,6 +133,14 @@ def _apart(audit: Audit) -> str:
     return f"No check found a fault: under the group key '{audit.rule.name}' nothing stands in two splits."
 
 
+def taken_as(audit: Audit) -> str | None:
+    """What the published score is taken for; None without one, or beside nothing."""
+    if audit.published is None or audit.masks:
+        return None
+    metric = "F1 of frame presence" if audit.box is not None else METRICS[audit.published_metric]
+    return f"The published {audit.published:.4f} is taken as {metric}."
+
+
 def without_nulls(audit: Audit) -> str | None:
     """Why there is no null row; None where there is one."""
     if audit.nulls or audit.box is not None:
@@ -145,7 +153,7 @@ def _blind(audit: Audit) -> str:
         beside = "" if audit.published is None else f"nothing stands beside the published {audit.published:.4f}: "
         return sentence(f"{beside}{NO_MASK_NULL}")
     if audit.published is not None:
-        return against_nulls(audit.published, audit.nulls, audit.box)
+        return against_nulls(audit.published, audit.nulls, audit.box, audit.published_metric)
     if audit.box is not None:
         return (
             f"One constant box a frame has an F1 of frame presence of {audit.box.frame_f1:.4g}: "

@@ -18,7 +18,7 @@ from endoeval.splits.finding import Finding
 from endoeval.splits.given_groups import Groups, as_given, from_pattern, from_table
 from endoeval.splits.groups import Grouping, from_names, indexed
 from endoeval.splits.names import Names, cut
-from endoeval.splits.nulls import NullRow, null_rows
+from endoeval.splits.nulls import METRICS, Metric, NullRow, null_rows
 from endoeval.splits.parts import Source
 from endoeval.splits.read import Table, read
 from endoeval.splits.rows import TEST, TRAIN, GroupRule, Rows
@@ -47,6 +47,7 @@ class Audit:
     """Of a list with fold numbers: the audit of each fold against the rest. The fields above are those of the fold with
     the largest share of test rows under a fault, its findings those of all folds."""
 
+    published_metric: Metric = "accuracy"
     masks: bool = False
     """The lists name masks instead of labels."""
 
@@ -70,6 +71,7 @@ def audit(
     classes: int | None = None,
     data_root: Path | None = None,
     published: float | None = None,
+    published_metric: Metric = "accuracy",
 ) -> Audit:
     """Can the score on these lists mean anything? No picture is needed.
 
@@ -84,6 +86,7 @@ def audit(
         classes: number of classes that the list is said to have.
         data_root: folder of the files, for copies.
         published: a score in [0, 1] to put beside the null rows.
+        published_metric: what that score is; of boxes it is F1 of frame presence.
     Raises: BadInput for lists that can't be understood; BadOption for a malformed pattern or score.
     """
     given = [
@@ -95,6 +98,8 @@ def audit(
         raise BadOption(f"{' and '.join(given)} are given; one of them says what a group is.")
     if published is not None and not 0 <= published <= 1:
         raise BadOption(f"the published score is {published:g}; scores run from 0 to 1: write 55.28 % as 0.5528.")
+    if published_metric not in METRICS:
+        raise BadOption(f"the published metric is {published_metric}; allowed: {', '.join(METRICS)}.")
     table = read(
         train,
         test,
@@ -130,7 +135,9 @@ def audit(
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
         said = (*table.understood, *([COUNTED] if rows.counts_only else []))
-        return Audit(rows, said, rows.rule, tuple(findings), nulls, box, power, published, masks=table.masks)
+        return Audit(
+            rows, said, rows.rule, tuple(findings), nulls, box, power, published, (), published_metric, table.masks
+        )
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
 

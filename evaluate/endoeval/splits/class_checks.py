@@ -105,7 +105,7 @@ def _once_a_group_of_one_split(rows: Rows) -> list[Finding]:
         if groups >= ONCE_GROUPS and 0 < len(once) < np.count_nonzero(most):
             text = (
                 f"{several(len(once), 'class occurs', 'classes occur')} exactly once in each of the {groups:,} groups "
-                f"of {SPLITS[split]} and nowhere else ({_list(rows.classes, once)}): a header's word, taken for a class?"
+                f"of {SPLITS[split]} and nowhere else ({_list(rows.classes, once)}): a header's word for a class?"
             )
             findings.append(_note("class-once-a-group", len(once), text, examples(rows.classes, once)))
     return findings

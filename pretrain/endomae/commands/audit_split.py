@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from endoeval.report.audit_files import write_audit, write_lists
-from endoeval.report.audit_words import faults, percent, sizes, state, verdict, without_names
+from endoeval.report.audit_words import faults, percent, sizes, state, taken_as, verdict, without_names
 from endoeval.splits.audit import Audit, audit
 from endoeval.splits.copies import copy_findings
 from endoeval.splits.naming import unnamed
@@ -78,11 +78,13 @@ def _run(config: AuditSplitConfig) -> None:
         classes=config.classes,
         data_root=config.data_root,
         published=config.published,
+        published_metric=config.published_metric,
     )
     shown = without_names(found) if config.share else found
     _say("understood:", *(f"  {line}" for line in shown.understood), *_groups(shown), "")
     _say(*verdict(shown), "")
     _say(*(f"{finding.kind}: {finding.text or finding.check}" for finding in shown.findings), "")
+    _say(*([said] if (said := taken_as(found)) is not None else []))
     _say(*(f"null row, {row.name}: accuracy {percent(row.accuracy)}" for row in shown.nulls))
     try:
         proposal = propose(found.rows, config.seed) if config.propose is not None else None
