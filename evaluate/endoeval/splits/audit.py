@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,17 +89,11 @@ def audit(
         published_metric: what that score is; of boxes it is F1 of frame presence.
     Raises: BadInput for lists that can't be understood; BadOption for a malformed pattern or score.
     """
-    given = [
-        word
-        for word, value in (("--groups", groups), ("--group-column", group_column), ("--group-pattern", group_pattern))
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise BadOption(f"{' and '.join(given)} are given; one of them says what a group is.")
-    if published is not None and not 0 <= published <= 1:
-        raise BadOption(f"the published score is {published:g}; scores run from 0 to 1: write 55.28 % as 0.5528.")
-    if published_metric not in METRICS:
-        raise BadOption(f"the published metric is {published_metric}; allowed: {', '.join(METRICS)}.")
+    _refuse_options(
+        {"--groups": groups, "--group-column": group_column, "--group-pattern": group_pattern},
+        published,
+        published_metric,
+    )
     table = read(
         train,
         test,
@@ -135,11 +129,20 @@ def audit(
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
         said = (*table.understood, *([COUNTED] if rows.counts_only else []))
-        return Audit(
-            rows, said, rows.rule, tuple(findings), nulls, box, power, published, (), published_metric, table.masks
-        )
+        about = (published, (), published_metric, table.masks)
+        return Audit(rows, said, rows.rule, tuple(findings), nulls, box, power, *about)
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
+
+
+def _refuse_options(keys: Mapping[str, object], published: float | None, metric: str) -> None:
+    given = [word for word, value in keys.items() if value is not None]
+    if len(given) > 1:
+        raise BadOption(f"{' and '.join(given)} are given; one of them says what a group is.")
+    if published is not None and not 0 <= published <= 1:
+        raise BadOption(f"the published score is {published:g}; scores run from 0 to 1: write 55.28 % as 0.5528.")
+    if metric not in METRICS:
+        raise BadOption(f"the published metric is {metric}; allowed: {', '.join(METRICS)}.")
 
 
 def _of_folds(rows: Rows, folds: NDArray[np.int64], of: Callable[[Rows], Audit]) -> Audit:
