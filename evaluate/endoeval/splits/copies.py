@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 from endoeval.splits.columns import split_number
 from endoeval.splits.finding import Finding, several
 from endoeval.splits.naming import NamesRows
+from endoeval.splits.near import NEAR_BITS, Hashes, near
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 
-Hashes = NDArray[np.uint64]
-NEAR_BITS = 4
-"""Pictures whose hashes differ by this many bits or fewer count as near copies."""
 DARK = 24
 LIT_SHARE = 0.2
 """Rows and columns with fewer pixels above `DARK` than this share are border; more than the ringing of JPEG lights."""
-BLOCK = 2048
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -115,12 +112,12 @@ def copy_findings(rows: Rows) -> list[Finding]:
             )
         rest = np.setdiff1d(b, equal)
         rest = rest[hashed[rest]]
-        near = rest[_near(hashes[rest], hashes[a[hashed[a]]])]
-        if len(near):
-            look = several(len(near), f"row of {SPLITS[other]} looks", f"rows of {SPLITS[other]} look")
+        alike = rest[near(hashes[rest], hashes[a[hashed[a]]])]
+        if len(alike):
+            look = several(len(alike), f"row of {SPLITS[other]} looks", f"rows of {SPLITS[other]} look")
             text = f"{look} like a row of {SPLITS[one]} (hashes within {NEAR_BITS} of 64 bits)"
             findings.append(
-                Finding(f"near-{pair}", "note", len(near), _share(rows, near, other), text, _names(rows, near))
+                Finding(f"near-{pair}", "note", len(alike), _share(rows, alike, other), text, _names(rows, alike))
             )
     return findings
 
@@ -162,37 +159,6 @@ def picture_hashes(rows: Rows, listed: Sequence[str], root: Path, folders: Seque
         if grey is not None and grey.std() > 2:
             hashes[i] = picture_hash(grey)
     return hashes
-
-
-def near_pairs(hashes: Hashes, groups: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Pairs of groups that hold near copies of each other, each once.
-
-    Args:
-        hashes: [n], 0 for none.
-        groups: [n] group of each.
-    """
-    known = np.flatnonzero(hashes)
-    made: set[tuple[int, int]] = set()
-    for begin in range(0, len(known), BLOCK):
-        mine = known[begin : begin + BLOCK]
-        for low in range(0, begin + 1, BLOCK):
-            theirs = known[low : low + BLOCK]
-            near = np.bitwise_count(hashes[mine, None] ^ hashes[None, theirs]) <= NEAR_BITS
-            near &= groups[mine, None] != groups[None, theirs]
-            one, other = np.nonzero(near)
-            made |= set(zip(groups[mine[one]].tolist(), groups[theirs[other]].tolist(), strict=True))
-    return sorted(made)
-
-
-def _near(mine: Hashes, theirs: Hashes) -> NDArray[np.bool_]:
-    near = np.zeros(len(mine), dtype=bool)
-    if len(theirs):
-        theirs = np.unique(theirs)
-        for begin in range(0, len(mine), BLOCK):
-            for low in range(0, len(theirs), BLOCK):
-                bits = np.bitwise_count(mine[begin : begin + BLOCK, None] ^ theirs[None, low : low + BLOCK])
-                near[begin : begin + BLOCK] |= (bits <= NEAR_BITS).any(axis=1)
-    return near
 
 
 def _share(rows: Rows, positions: NDArray[np.int64], other: int) -> float | None:
