@@ -222,7 +222,7 @@ def _grouping(
 def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:
     if len(classes) == 1 and table.boxes is None:
         raise BadInput(
-            f"all {len(table.names):,} rows have the label {classes[0]}; at least two classes are wanted, "
+            f"all {len(table.names):,} rows have the label {classes[0][:60]}; at least two classes are wanted, "
             "for any score on one class is 1. Name another column with --label-column."
         )
 

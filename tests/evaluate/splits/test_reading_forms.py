@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from endoeval.splits import audit
 from endoeval.splits.read import read
 from endoshards.errors import BadInput
 
@@ -83,3 +84,28 @@ def test_keys_of_a_json_object_that_say_nothing_are_refused(held, message, tmp_p
     path.write_text(json.dumps(held))
     with pytest.raises(BadInput, match=message):
         read(path)
+
+
+def test_a_comma_behind_every_line_hides_no_header(tmp_path):
+    path = tmp_path / "l.csv"
+    path.write_text("file,label,\n" + "".join(f"{n},{w},\n" for n, w in ROWS))
+    table = read(path)
+    assert table.names == NAMES
+    assert table.labels == [w for _, w in ROWS]
+
+
+def test_splits_of_a_json_object_may_map_names_to_labels(tmp_path):
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps({"train": dict(ROWS[:20]), "test": dict(ROWS[20:])}))
+    table = read(path)
+    assert table.names == NAMES
+    assert table.labels == [w for _, w in ROWS]
+    assert table.splits.tolist() == [0] * 20 + [2] * (len(ROWS) - 20)
+
+
+def test_a_label_that_is_no_word_is_refused_in_few_words(tmp_path):
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([{"file": n, "label": {"name": "x" * 500}} for n, _ in ROWS]))
+    with pytest.raises(BadInput, match="have the label") as caught:
+        audit(path)
+    assert len(str(caught.value)) < 300
