@@ -97,14 +97,26 @@ def from_table(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.i
         if column is None:
             raise BadInput(f"{groups} has one column; a CSV with the columns file and group is wanted.")
         given, source = dict(zip(found.columns[roles.file], found.columns[column], strict=True)), str(groups)
+        _refuse_two(found.columns[roles.file], found.columns[column], given, source)
     known = dict(zip(tidy(list(given)), given.values(), strict=True))
     by_base: dict[str, set[str]] = {}
     for name, group in known.items():
         by_base.setdefault(name.rsplit("/", 1)[-1], set()).add(group)
     values, missed = [], []
+    taken: dict[str, str] = {}
     for name, as_listed in zip(names, listed, strict=True):
-        base = by_base.get(name.rsplit("/", 1)[-1], set())
-        value = known.get(as_listed) or known.get(name) or (next(iter(base)) if len(base) == 1 else "")
+        value = known.get(as_listed) or known.get(name) or ""
+        if not value:
+            short = name.rsplit("/", 1)[-1]
+            base = by_base.get(short, set())
+            value = next(iter(base)) if len(base) == 1 else ""
+            other = taken.setdefault(short, name)
+            if value and other != name:
+                raise NamesRows(
+                    f"the name {short} of {source} fits 2 rows, {other} and {name}; "
+                    "write names as the lists have them.",
+                    short, other, name,
+                )  # fmt: skip
         values.append(value)
         missed += [] if value else [name]
     if missed:
@@ -114,3 +126,16 @@ def from_table(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.i
             missed[0],
         )
     return as_given(values, names, splits, f"table {source}", "the table was given")
+
+
+def _refuse_two(files: Sequence[str], groups: Sequence[str], given: Mapping[str, str], source: str) -> None:
+    """Raises: NamesRows where a name stands twice with different groups."""
+    if len(given) == len(files):
+        return
+    first: dict[str, str] = {}
+    for name, group in zip(files, groups, strict=True):
+        if first.setdefault(name, group) != group:
+            raise NamesRows(
+                f"{source} names {name} twice, with groups {first[name]} and {group}; every name wants one group.",
+                name, first[name], group,
+            )  # fmt: skip

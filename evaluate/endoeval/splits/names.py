@@ -124,6 +124,23 @@ def strip_roots(lists: Sequence[list[str]]) -> tuple[list[list[str]], list[str]]
     ], made
 
 
+def without_folders(lists: Sequence[list[str]]) -> list[list[str]] | None:
+    """Base names of lists of which some have folders and one has none, and some of whose base names meet.
+
+    Returns: None where all have folders, or none; where base names recur inside a list (each folder has its frame 1);
+        and where no list without folders shares a base name with one that has some.
+    """
+    bare = [all("/" not in name for name in names) for names in lists]
+    if all(bare) or not any(bare):
+        return None
+    made = [[name.rpartition("/")[2] for name in names] for names in lists]
+    if any(len(set(short)) < len(set(names)) for short, names in zip(made, lists, strict=True)):
+        return None
+    without = {name for short, is_bare in zip(made, bare, strict=True) if is_bare for name in short}
+    meet = any(name in without for short, is_bare in zip(made, bare, strict=True) if not is_bare for name in short)
+    return made if meet else None
+
+
 def _tidy(name: str) -> str:
     name = name.strip()
     if "\\" in name:

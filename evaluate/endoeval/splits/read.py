@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.columns import split_number
 from endoeval.splits.label_codes import one_code
-from endoeval.splits.names import strip_roots
+from endoeval.splits.names import strip_roots, without_folders
 from endoeval.splits.naming import NamesRows
 from endoeval.splits.parts import Part, Source, class_folders, parts_of, refuse_columns
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL
@@ -44,10 +44,14 @@ class Table:
     masks: bool
     """A list names masks, and none has labels."""
 
+    folders: list[str] | None = None
+    """[n] folders that were left out of the names; None: none were."""
+
     def listed(self) -> list[str]:
         """[n] names with the root that was stripped."""
         roots = (root for count, root in self.roots for _ in range(count))
-        return [root + name for root, name in zip(roots, self.names, strict=True)]
+        names = self.names if self.folders is None else map(str.__add__, self.folders, self.names)
+        return [root + name for root, name in zip(roots, names, strict=True)]
 
 
 def read(
@@ -114,6 +118,13 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
     stripped, roots = strip_roots([part.names for part in parts])
     labels = _column([part.labels for part in parts], sizes)
     understood = list(notes)
+    bases = without_folders(stripped) if len(parts) > 1 else None
+    folders = None
+    if bases is not None:
+        folders = [n[: len(n) - len(b)] for long, short in zip(stripped, bases, strict=True)
+                   for n, b in zip(long, short, strict=True)]  # fmt: skip
+        stripped = bases
+        understood.append("folders are left out of all names, for one list has none and shares base names with another")
     for part, root in zip(parts, roots, strict=True):
         where = "" if part.words is not None and len(parts) == 1 else f"{SPLITS[part.split]}: "
         understood.append(f"{where}{part.source}: {len(part.names):,} rows, {part.said}")
@@ -142,6 +153,7 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
         tuple(understood),
         same_bytes,
         _are_masks(parts),
+        folders,
     )
 
 

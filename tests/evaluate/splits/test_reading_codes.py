@@ -92,3 +92,43 @@ def test_a_header_word_in_every_video_of_train_alone_is_noted():
         "1 class occurs exactly once in each of the 14 groups of train and nowhere else (Phase)"
     )
     assert audit(rows(range(14), False), rows(range(14, 26), False)).findings == ()
+
+
+def test_a_list_without_folders_is_compared_by_base_names(tmp_path):
+    def rows(cases, folder):
+        return [
+            (f"{folder.format(p)}case_{p:02d}_{i * 50}.jpg", "ab"[(p + i) % 2]) for p in cases for i in range(4)
+        ]  # fmt: skip
+
+    train, test = rows(range(10), "/net/x/{}/"), rows(range(8, 14), "")
+    for name, _ in train:
+        (tmp_path / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name.lstrip("/")).write_bytes(name.encode())
+    for lists in ((train, test), (rows(range(8, 14), ""), train[:24] + train[32:])):
+        found = audit(*lists, data_root=tmp_path)
+        checks = {f.check: f.count for f in found.findings if f.kind == "fault"}
+        assert checks == {"rows-train-test": 8, "groups-train-test": 2}
+        assert any(line.startswith("folders are left out of all names") for line in found.understood)
+        assert sum(digest != "" for digest in found.rows.digests) == len(lists[0] if lists[0] is train else lists[1])
+
+
+def test_folders_whose_base_names_recur_are_kept():
+    train = [(f"case_{p:02d}/{i * 50}.jpg", "ab"[(p + i) % 2]) for p in range(10) for i in range(4)]
+    found = audit(train, [(f"{i * 50}.jpg", "ab"[i % 2]) for i in range(10)])
+    assert found.rows.names[0] == "case_00/0.jpg"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["c/0.jpg,p0", "c/0.jpg,p7"], r"names c/0.jpg twice, with groups p0 and p7; every name wants one group"),
+        (["0.jpg,p0"], r"the name 0.jpg of .* fits 2 rows, d/0.jpg and c/0.jpg; write names as the lists have them"),
+    ],
+)
+def test_a_table_that_says_two_things_is_refused(lines, message, tmp_path):
+    rows = [(f"{folder}/{i}.jpg", "ab"[i % 2]) for folder in "cd" for i in range(4)]
+    told = [f"{name},p{i}" for i, (name, _) in enumerate(rows) if name not in ("c/0.jpg", "d/0.jpg")]
+    told += [] if lines == ["0.jpg,p0"] else ["d/0.jpg,p1"]
+    (tmp_path / "g.csv").write_text("\n".join(["file,group", *told, *lines]))
+    with pytest.raises(BadInput, match=message.replace("d/0.jpg and c/0.jpg", "./0.jpg and ./0.jpg")):
+        audit(rows[:6], rows[6:], groups=tmp_path / "g.csv")
