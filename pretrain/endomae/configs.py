@@ -166,7 +166,10 @@ class AuditSplitConfig:
     group_pattern: str | None = option(None, "Regular expression on a path; its first group is the patient or video.")
     classes: int | None = option(None, "Number of classes that the lists are said to have.")
     data_root: Path | None = option(None, "Folder of the pictures, if there: copies are looked for.", how=True)
-    published: float | None = option(None, "A published accuracy from 0 to 1 (boxes: F1 of frame presence).")
+    published: float | None = option(None, "A published score from 0 to 1, put beside the null rows.")
+    published_metric: Literal["accuracy", "balanced_accuracy", "macro_f1"] = option(
+        "accuracy", "What the published score is; of boxes it is F1 of frame presence."
+    )
     propose: Path | None = option(None, "Folder to write clean lists to, split by group.", how=True)
     seed: int = option(0, "Seed of the proposed lists.")
     share: bool = option(False, "Leave names of rows and groups out of all that is written and shown.")

@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, recall_score
 
+from endoeval.report.audit_files import as_json, markdown
 from endoeval.report.audit_page import audit_page
 from endoeval.splits import audit
 from endoeval.splits.constant_box import box_null, scaled
 from endoeval.splits.nulls import against_nulls, group_lookup, nearest_in_time, null_rows
 from endoeval.splits.rows import Rows
+from endoshards.errors import BadOption
 
 NAN = float("nan")
 
@@ -183,3 +185,35 @@ def test_one_large_box_leaves_the_ap_of_the_others(largest):
     assert found.box.ap50 > 0.9
     assert not found.box.sizes_known
     assert "sizes unknown" in audit_page(found)
+
+
+UNEVEN = (
+    [(f"p{i:02d}_{j * 50}.jpg", "polyp" if i % 4 else "normal") for i in range(16) for j in range(3)],
+    [(f"p{i:02d}_{j * 50}.jpg", "polyp" if i % 4 else "normal") for i in range(16, 32) for j in range(3)],
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "said", "best"),
+    [
+        ("accuracy", "The published 0.6000 is below the largest class (0.7500)", 75.0),
+        ("balanced_accuracy", "The published balanced accuracy 0.6000 is above the largest class (0.5000)", 50.0),
+        ("macro_f1", "The published macro F1 0.6000 is above the largest class (0.4286)", 42.9),
+    ],
+)
+def test_a_published_score_is_compared_in_its_own_metric(metric, said, best):
+    found = audit(*UNEVEN, published=0.6, published_metric=metric)
+    assert against_nulls(0.6, found.nulls, metric=metric).startswith(said)
+    made = as_json(found)
+    assert made["beside_null_rows"].startswith(said)
+    assert made["published_metric"] == metric
+    words = metric.replace("_", " ").replace("f1", "F1")
+    assert f"The published 0.6000 is taken as {words}." in markdown(found)
+    page = audit_page(found)
+    assert f"taken as {words}" in page
+    assert f"{best:.1f}" in page
+
+
+def test_a_metric_that_is_none_is_refused():
+    with pytest.raises(BadOption, match="the published metric is f2; allowed: accuracy, balanced_accuracy, macro_f1"):
+        audit(*UNEVEN, published=0.6, published_metric="f2")

@@ -122,3 +122,45 @@ def test_what_is_refused_with_which_code(tmp_path, words, code, text):
     assert done.returncode == code, done.stdout + done.stderr
     assert text in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+REFUSED_LISTS = {
+    "no such list": ("meier.csv", "none-meier.csv", ()),
+    "not UTF-8": ("meier.csv", "latin-meier.csv", ()),
+    "empty": ("meier.csv", "empty-meier.csv", ()),
+    "the same list": ("meier.csv", "meier.csv", ()),
+    "a row without a group": ("meier.csv", "test-meier.csv", ("--groups", "groups-meier.csv")),
+    "no data under the root": ("meier.csv", "test-meier.csv", ("--data-root", "root-meier")),
+    "a pattern that leaves rows out": ("meier.csv", "test-meier.csv", ("--group-pattern", "meier_0(.)")),
+    "a pattern of one group": ("meier.csv", "test-meier.csv", ("--group-pattern", "(meier)")),
+    "a pattern that is none": ("meier.csv", "test-meier.csv", ("--group-pattern", "meier(")),
+    "a folder of lists": (".", "test-meier.csv", ()),
+    "split words that are names": ("meier.csv", None, ("--split-column", "file")),
+    "JSON under names": ("json-meier.json", "test-meier.csv", ()),
+    "its own lists": ("meier.csv", "train.csv", ("--propose", ".")),
+    "an output that is a file": ("meier.csv", "test-meier.csv", ("--out", "test-meier.csv")),
+}
+
+
+@pytest.mark.parametrize("fault", sorted(REFUSED_LISTS))
+def test_with_share_no_refusal_names_a_list_or_a_row(tmp_path, fault):
+    folder = tmp_path / "patient-meier"
+    folder.mkdir()
+    for name, many in (("meier.csv", range(12)), ("test-meier.csv", range(12, 24)), ("train.csv", range(12, 24))):
+        rows = [f"meier_{group:02}_{clip}.avi,{'ab'[group % 2]}" for group in many for clip in (0, 1)]
+        (folder / name).write_text("file,label\n" + "\n".join(rows) + "\n")
+    (folder / "groups-meier.csv").write_text("file,group\nmeier_01_0.avi,meier\n")
+    (folder / "empty-meier.csv").touch()
+    (folder / "latin-meier.csv").write_bytes(b"file,label\nm\xfcller.avi,a\n")
+    (folder / "json-meier.json").write_text(json.dumps({"meier_1.jpg": [{"a": 1}], "meier_2.jpg": ["b"]}))
+    (folder / "root-meier").mkdir()
+    train, test, more = REFUSED_LISTS[fault]
+    more = [folder / word if word.startswith(("root", "groups", "test-")) or word == "." else word for word in more]
+    words = (folder / train, *([] if test is None else [folder / test]), *more)
+    open_ = run(tmp_path, *words)
+    done = run(tmp_path, *words, "--share")
+    assert done.returncode == open_.returncode != 0
+    assert done.returncode in {2, 3}, done.stderr
+    assert "meier" not in (done.stdout + done.stderr).lower()
+    assert "m\u00fcller" not in (done.stdout + done.stderr)
+    assert "the " in done.stderr

@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from endoeval.report.audit_page import FOOT, audit_page
-from endoeval.report.audit_words import class_rows, faults, percent, sentence, sizes, state, verdict, without_names
+from endoeval.report.audit_words import (
+    class_rows,
+    faults,
+    percent,
+    sentence,
+    sizes,
+    state,
+    taken_as,
+    verdict,
+    without_names,
+    without_nulls,
+)
 from endoeval.splits.audit import Audit
 from endoeval.splits.class_table import class_table
 from endoeval.splits.nulls import against_nulls
@@ -65,9 +76,13 @@ def as_json(audit: Audit, *, share: bool = False, proposal: Proposal | None = No
         "groups": None if audit.rule is None else asdict(audit.rule),
         "findings": [_rounded(asdict(finding)) for finding in audit.findings],
         "null_rows": [_rounded(asdict(row)) for row in audit.nulls],
+        "no_null_rows": without_nulls(audit),
         "constant_box": None if audit.box is None else _rounded(asdict(audit.box)),
         "published": audit.published,
-        "beside_null_rows": None if audit.published is None else against_nulls(audit.published, audit.nulls, audit.box),
+        "published_metric": audit.published_metric,
+        "beside_null_rows": None
+        if audit.published is None or audit.masks
+        else against_nulls(audit.published, audit.nulls, audit.box, audit.published_metric),
         "power": {
             **asdict(audit.power),
             "table": [_rounded(asdict(cell)) for cell in audit.power.table],
@@ -87,6 +102,7 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
     else:
         parts.append(f"- group key: {rule.name}, {rule.count:,} groups. {sentence(rule.why)}")
         parts += [f"- examples: {', '.join(rule.examples)}"] if rule.examples else []
+        parts += [f"- spellings taken as one: {', '.join(rule.joined)}"] if rule.joined else []
         parts += [f"- second best key: {rule.second}. {sentence(rule.change)}"] if rule.second else []
     titles, classes = class_rows(audit.rows)
     if classes:
@@ -113,7 +129,9 @@ def markdown(audit: Audit, proposed: Sequence[str] | None = None) -> str:
         )
     else:
         titles = ["rule", "accuracy", "balanced accuracy", "macro F1", "decided by it"]
-        parts += _table(titles, nulls, "None: train and test must both hold labels.")
+        parts += _table(titles, nulls, sentence(without_nulls(audit) or ""))
+    if (said := taken_as(audit)) is not None:
+        parts += ["", said]
     parts += ["", "## What this test could show at best", "", audit.power.text, ""]
     cells = [
         [f"{c.accuracy:g}", f"{c.correlation:g}", "no interval" if c.half_width is None else f"± {c.half_width:.3f}"]

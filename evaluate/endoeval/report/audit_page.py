@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from html import escape
 
-from endoeval.report.audit_words import class_rows, faults, percent, sentence, sizes, state, verdict
+from endoeval.report.audit_words import (
+    class_rows,
+    faults,
+    percent,
+    sentence,
+    sizes,
+    state,
+    taken_as,
+    verdict,
+    without_nulls,
+)
 from endoeval.report.strips import MOST_GROUPS, groups_by_splits, strips
 from endoeval.splits.audit import Audit
 from endoeval.splits.constant_box import BoxNull
-from endoeval.splits.nulls import against_nulls
+from endoeval.splits.nulls import against_nulls, score
 from endoshards.page import Html, Section, bars, facts, page, paragraph, table
 
 FOOT = (
@@ -59,6 +69,7 @@ def _understood(audit: Audit) -> Html:
         ("how many", rule.count),
         ("why this key", sentence(rule.why)),
         ("examples", ", ".join(rule.examples)),
+        ("spellings taken as one", ", ".join(rule.joined)),
         ("second best key", rule.second or "none"),
         ("what it would change", sentence(rule.change)),
     ]
@@ -87,7 +98,7 @@ def _nulls(audit: Audit) -> Html:
     marks = [] if audit.published is None else [(f"published {audit.published:.4g}", audit.published)]
     if audit.nulls:
         # In per cent: a chart of shares that are all 1 or less reads worse.
-        drawn = [(row.name, 100 * row.accuracy) for row in audit.nulls]
+        drawn = [(row.name, 100 * score(row, audit.published_metric)) for row in audit.nulls]
         parts.append(bars(drawn, unit="%", marks=[(label, 100 * value) for label, value in marks]))
         rows = [
             [row.name, percent(row.accuracy), percent(row.balanced_accuracy), percent(row.macro_f1), row.note]
@@ -112,9 +123,10 @@ def _nulls(audit: Audit) -> Html:
             )
         )
     if not parts:
-        parts.append(paragraph("None: train and test must both hold labels, or the lists boxes."))
-    if audit.published is not None:
-        parts.append(paragraph(against_nulls(audit.published, audit.nulls, audit.box)))
+        parts.append(paragraph(sentence(without_nulls(audit) or "")))
+    if audit.published is not None and not audit.masks:
+        parts.append(paragraph(taken_as(audit) or ""))
+        parts.append(paragraph(against_nulls(audit.published, audit.nulls, audit.box, audit.published_metric)))
     return Html("".join(parts))
 
 

@@ -11,13 +11,16 @@ import numpy as np
 from endoeval.splits.audit import Audit
 from endoeval.splits.class_table import class_table
 from endoeval.splits.finding import Finding
-from endoeval.splits.nulls import against_nulls
+from endoeval.splits.nulls import METRICS, against_nulls
 from endoeval.splits.rows import SPLITS, GroupRule, Rows
 
 NO_GROUPS = "no group key: independence cannot be shown"
+NO_MASK_NULL = "no null row without pixels for masks: see endomae eval's mean mask"
+NO_NULL = "train and test must both hold labels, or the lists boxes"
 MOST_CLASSES = 60
 """Classes that a page shows; audit.json holds all."""
 OWN_WORDS = "group keys that name their own list: independence cannot be shown"
+SITES = "groups that look like sites, not patients: independence of patients cannot be shown"
 ALONE = "one split only: independence cannot be shown"
 
 
@@ -88,6 +91,7 @@ def without_names(audit: Audit) -> Audit:
         why=safe(audit.rule.why),
         change=safe(audit.rule.change),
         examples=(),
+        joined=(),
     )
     return replace(audit, findings=findings, rule=rule, understood=_counted(audit.rows, audit.rule), folds=folds)
 
@@ -104,6 +108,8 @@ def _unshown(audit: Audit) -> str:
         return NO_GROUPS
     if any(finding.check == "own-words" for finding in audit.findings):
         return OWN_WORDS
+    if audit.rule is not None and audit.rule.sites and any(f.check.startswith("groups-train") for f in audit.findings):
+        return SITES
     return ALONE if len(sizes(audit.rows)) < 2 else ""
 
 
@@ -127,9 +133,27 @@ def _apart(audit: Audit) -> str:
     return f"No check found a fault: under the group key '{audit.rule.name}' nothing stands in two splits."
 
 
+def taken_as(audit: Audit) -> str | None:
+    """What the published score is taken for; None without one, or beside nothing."""
+    if audit.published is None or audit.masks:
+        return None
+    metric = "F1 of frame presence" if audit.box is not None else METRICS[audit.published_metric]
+    return f"The published {audit.published:.4f} is taken as {metric}."
+
+
+def without_nulls(audit: Audit) -> str | None:
+    """Why there is no null row; None where there is one."""
+    if audit.nulls or audit.box is not None:
+        return None
+    return NO_MASK_NULL if audit.masks else f"no null row: {NO_NULL}"
+
+
 def _blind(audit: Audit) -> str:
+    if audit.masks:
+        beside = "" if audit.published is None else f"nothing stands beside the published {audit.published:.4f}: "
+        return sentence(f"{beside}{NO_MASK_NULL}")
     if audit.published is not None:
-        return against_nulls(audit.published, audit.nulls, audit.box)
+        return against_nulls(audit.published, audit.nulls, audit.box, audit.published_metric)
     if audit.box is not None:
         return (
             f"One constant box a frame has an F1 of frame presence of {audit.box.frame_f1:.4g}: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from endoeval.splits.checks import find
 from endoeval.splits.constant_box import BoxNull, box_null, scaled
-from endoeval.splits.copies import byte_digests, copy_findings, folders_of
+from endoeval.splits.copies import byte_digests, copy_findings, folders_of, picture_hashes
 from endoeval.splits.finding import Finding
 from endoeval.splits.given_groups import Groups, as_given, from_pattern, from_table
 from endoeval.splits.groups import Grouping, from_names, indexed
 from endoeval.splits.names import Names, cut
-from endoeval.splits.nulls import NullRow, null_rows
+from endoeval.splits.nulls import METRICS, Metric, NullRow, null_rows
 from endoeval.splits.parts import Source
 from endoeval.splits.read import Table, read
 from endoeval.splits.rows import TEST, TRAIN, GroupRule, Rows
-from endoeval.splits.times import places
+from endoeval.splits.times import COUNTED, merely_count, places
 from endoshards.errors import BadInput, BadOption
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class Audit:
     """Of a list with fold numbers: the audit of each fold against the rest. The fields above are those of the fold with
     the largest share of test rows under a fault, its findings those of all folds."""
 
+    published_metric: Metric = "accuracy"
+    masks: bool = False
+    """The lists name masks instead of labels."""
+
     @property
     def faults(self) -> bool:
         """True where a check found a fault."""
@@ -67,6 +71,7 @@ def audit(
     classes: int | None = None,
     data_root: Path | None = None,
     published: float | None = None,
+    published_metric: Metric = "accuracy",
 ) -> Audit:
     """Can the score on these lists mean anything? No picture is needed.
 
@@ -81,17 +86,14 @@ def audit(
         classes: number of classes that the list is said to have.
         data_root: folder of the files, for copies.
         published: a score in [0, 1] to put beside the null rows.
+        published_metric: what that score is; of boxes it is F1 of frame presence.
     Raises: BadInput for lists that can't be understood; BadOption for a malformed pattern or score.
     """
-    given = [
-        word
-        for word, value in (("--groups", groups), ("--group-column", group_column), ("--group-pattern", group_pattern))
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise BadOption(f"{' and '.join(given)} are given; one of them says what a group is.")
-    if published is not None and not 0 <= published <= 1:
-        raise BadOption(f"the published score is {published:g}; scores run from 0 to 1: write 55.28 % as 0.5528.")
+    _refuse_options(
+        {"--groups": groups, "--group-column": group_column, "--group-pattern": group_pattern},
+        published,
+        published_metric,
+    )
     table = read(
         train,
         test,
@@ -113,20 +115,34 @@ def audit(
     rows = _rows(table, names, codes, words, grouping)
     if data_root is not None:
         folders = folders_of(table.splits, train, val, test)
-        rows = replace(rows, digests=byte_digests(table.listed(), table.names, data_root, folders))
+        listed = table.listed()
+        rows = replace(rows, digests=byte_digests(listed, table.names, data_root, folders))
+        rows = replace(rows, hashes=picture_hashes(rows, listed, data_root, folders))
 
     def of(rows: Rows) -> Audit:
         from endoeval.splits.power import expected  # scipy.stats takes a second to load; folds alone don't need it
 
         findings = find(rows, names, same_bytes=table.same_bytes, classes=classes)
         if data_root is not None:
-            findings += copy_findings(rows, table.listed(), data_root, folders)
+            findings += copy_findings(rows)
             findings.sort(key=lambda finding: finding.kind != "fault")
         power = expected(rows, joins_nothing=any(finding.check == "groups-of-one" for finding in findings))
         nulls, box = null_rows(rows), box_null(rows, sizes_known=sizes_known)
-        return Audit(rows, table.understood, rows.rule, tuple(findings), nulls, box, power, published)
+        said = (*table.understood, *([COUNTED] if rows.counts_only else []))
+        about = (published, (), published_metric, table.masks)
+        return Audit(rows, said, rows.rule, tuple(findings), nulls, box, power, *about)
 
     return of(rows) if table.folds is None else _of_folds(rows, table.folds, of)
+
+
+def _refuse_options(keys: Mapping[str, object], published: float | None, metric: str) -> None:
+    given = [word for word, value in keys.items() if value is not None]
+    if len(given) > 1:
+        raise BadOption(f"{' and '.join(given)} are given; one of them says what a group is.")
+    if published is not None and not 0 <= published <= 1:
+        raise BadOption(f"the published score is {published:g}; scores run from 0 to 1: write 55.28 % as 0.5528.")
+    if metric not in METRICS:
+        raise BadOption(f"the published metric is {metric}; allowed: {', '.join(METRICS)}.")
 
 
 def _of_folds(rows: Rows, folds: NDArray[np.int64], of: Callable[[Rows], Audit]) -> Audit:
@@ -191,19 +207,22 @@ def _grouping(
     pattern: str | None,
 ) -> Grouping | None:
     """What was given, else a column that is named so, else what the names hold."""
+    splits = table.splits if table.folds is None else table.folds
     if groups is not None:
-        return from_table(table.names, table.listed(), groups)
+        return from_table(table.names, table.listed(), splits, groups)
     if pattern is not None:
-        return from_pattern(table.names, table.listed(), pattern)
+        return from_pattern(table.names, table.listed(), splits, pattern)
     if table.groups is not None:
-        return as_given(table.groups, table.names, f"column {table.group_column}", "a column of the lists says so")
-    return from_names(names, table.splits, *labels)
+        return as_given(
+            table.groups, table.names, splits, f"column {table.group_column}", "a column of the lists says so"
+        )
+    return from_names(names, table.splits, *labels, table.folds)
 
 
 def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:
     if len(classes) == 1 and table.boxes is None:
         raise BadInput(
-            f"all {len(table.names):,} rows have the label {classes[0]}; at least two classes are wanted, "
+            f"all {len(table.names):,} rows have the label {classes[0][:60]}; at least two classes are wanted, "
             "for any score on one class is 1. Name another column with --label-column."
         )
 
@@ -211,10 +230,13 @@ def _refuse_one_class(classes: tuple[str, ...], table: Table) -> None:
 def _rows(
     table: Table, names: Names, labels: NDArray[np.int64] | None, classes: tuple[str, ...], grouping: Grouping | None
 ) -> Rows:
-    start, end = table.start, table.end
+    start, end, counts_only = table.start, table.end, False
     if start is None and grouping is not None:
         where = grouping.rest if grouping.rest is not None else names.stem
         start, end = places(where, grouping.groups) or (None, None)
+        if start is not None and end is not None and (start == end).sum() == np.isfinite(start).sum():
+            key = grouping.rule.why if grouping.rule.name.startswith("table ") else grouping.rule.name
+            counts_only = merely_count(names, grouping.groups, start, key)
     elif start is not None and end is not None:
         end = np.maximum(start, end)
     return Rows(
@@ -229,4 +251,6 @@ def _rows(
         end,
         table.boxes,
         None,
+        None,
+        counts_only,
     )

@@ -7,6 +7,7 @@ bytes or time in two splits, val = test, a row or nested times under two labels.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +15,16 @@ from numpy.typing import NDArray
 
 from endoeval.splits.class_checks import class_findings
 from endoeval.splits.doubles import base_names, examples, rows_in_two, twice, two_labels, val_is_test
-from endoeval.splits.finding import Finding, several
+from endoeval.splits.finding import Finding, Kind, several
 from endoeval.splits.names import SPLIT_WORDS, Names, coded, cut
 from endoeval.splits.overlaps import time_findings
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
+from endoeval.splits.spelling import spelling_findings
 
 Ints = NDArray[np.int64]
 _LETTERS = re.compile("[a-z]+")
+_LONG = 3
+"""Letters of a split's word from which on it may stand at an end of a longer word: `traincase`."""
 PAIRS = ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL))
 """Splits that are compared, (one, other): what is counted are the rows and groups of the other."""
 FEW_GROUPS = 6
@@ -69,6 +73,8 @@ def subset(rows: Rows, where: Ints) -> Rows:
         None if rows.end is None else rows.end[where],
         None if rows.boxes is None else rows.boxes[where],
         None if rows.digests is None else [rows.digests[i] for i in where],
+        None if rows.hashes is None else rows.hashes[where],
+        rows.counts_only,
     )
 
 
@@ -87,7 +93,8 @@ def _groups_in_two(rows: Rows, one: int, other: int) -> list[Finding]:
     )
     share = float(touched.sum() / here.sum()) if other == TEST else None
     check = f"groups-{SPLITS[one]}-{name}"
-    return [Finding(check, "fault", len(both), share, text, examples(rows.group_names, both))]
+    kind: Kind = "note" if rows.rule is not None and rows.rule.sites else "fault"
+    return [Finding(check, kind, len(both), share, text, examples(rows.group_names, both))]
 
 
 def _groups(rows: Rows) -> list[Finding]:
@@ -102,6 +109,11 @@ def _groups(rows: Rows) -> list[Finding]:
     if len(np.unique(rows.groups)) == len(rows.groups):
         text = f"each of the {len(rows.groups):,} rows is a group of its own: the key joins nothing"
         findings.append(Finding("groups-of-one", "note", len(rows.groups), None, text, ()))
+    if rows.rule is not None and rows.rule.doubt:
+        held = np.unique(rows.groups)
+        shown = examples(rows.group_names, held)
+        findings.append(Finding("groups-are-sites", "note", len(held), None, rows.rule.doubt, shown))
+    findings += spelling_findings(rows.groups, rows.group_names, rows.splits)
     return findings + _own_words(rows, rows.groups)
 
 
@@ -110,10 +122,16 @@ def _own_words(rows: Rows, groups: Ints) -> list[Finding]:
     splits = np.unique(rows.splits)
     for split in splits:
         keys = (rows.group_names[group] for group in np.unique(groups[rows.splits == split]))
-        if not all(split in map(SPLIT_WORDS.get, _LETTERS.findall(key.lower())) for key in keys):
+        own = [word for word, number in SPLIT_WORDS.items() if number == split]
+        if not all(_holds_one_of(own, key.lower()) for key in keys):
             return []
     if len(splits) < 2:
         return []
     held = np.unique(groups)
     text = "each list's group keys hold the list's own word: whether two of them are one patient cannot be told"
     return [Finding("own-words", "note", len(held), None, text, examples(rows.group_names, held))]
+
+
+def _holds_one_of(words: Sequence[str], key: str) -> bool:
+    ends = tuple(word for word in words if len(word) >= _LONG)
+    return any(run in words or run.startswith(ends) or run.endswith(ends) for run in _LETTERS.findall(key))

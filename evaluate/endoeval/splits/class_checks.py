@@ -11,7 +11,7 @@ from endoeval.splits.doubles import examples
 from endoeval.splits.finding import Finding, several
 from endoeval.splits.names import Names
 from endoeval.splits.negatives import negatives_under_a_label
-from endoeval.splits.rows import TEST, TRAIN, Rows
+from endoeval.splits.rows import SPLITS, TEST, TRAIN, Rows
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -83,12 +83,32 @@ def _once_a_group(rows: Rows) -> list[Finding]:
     np.maximum.at(most, owner, times)
     once = np.flatnonzero((most == 1) & (np.bincount(owner, minlength=len(most)) == groups))
     if groups < ONCE_GROUPS or not 0 < len(once) < np.count_nonzero(most):
-        return []
+        return _once_a_group_of_one_split(rows)
     text = (
         f"{several(len(once), 'class occurs', 'classes occur')} exactly once in each of the {groups:,} groups "
         f"({_list(rows.classes, once)}): a step that every video has once, or a header's word taken for a class"
     )
     return [_note("class-once-a-group", len(once), text, examples(rows.classes, once))]
+
+
+def _once_a_group_of_one_split(rows: Rows) -> list[Finding]:
+    """The same of classes that one split alone holds: a header may stand in the files of one list only."""
+    assert rows.labels is not None
+    findings = []
+    counts = {split: _histogram(rows, rows.splits == split) for split in np.unique(rows.splits).tolist()}
+    for split, count in counts.items() if len(counts) > 1 else ():
+        owner, times, groups = _by_group(rows, (rows.labels >= 0) & (rows.splits == split))
+        most = np.zeros(len(rows.classes))
+        np.maximum.at(most, owner, times)
+        alone = count == sum(counts.values())
+        once = np.flatnonzero((most == 1) & alone & (np.bincount(owner, minlength=len(most)) == groups))
+        if groups >= ONCE_GROUPS and 0 < len(once) < np.count_nonzero(most):
+            text = (
+                f"{several(len(once), 'class occurs', 'classes occur')} exactly once in each of the {groups:,} groups "
+                f"of {SPLITS[split]} and nowhere else ({_list(rows.classes, once)}): a header's word for a class?"
+            )
+            findings.append(_note("class-once-a-group", len(once), text, examples(rows.classes, once)))
+    return findings
 
 
 def _by_group(rows: Rows, where: Bools) -> tuple[Ints, NDArray[np.float64], int]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from endoeval.splits.names import MEDIA, SPLIT_WORDS
+from endoeval.splits.names import MEDIA, PICTURES, SPLIT_WORDS
 from endoshards.errors import BadInput
 
 FILE = (
@@ -26,6 +26,8 @@ SPLIT = "split splits set subset partition fold folds splitindex foldindex foldi
 START = "start startframe starttime startsec begin beginframe onset tstart framestart".split()
 FRAME = "frame framenumber frameno frameindex frameid framenum".split()
 END = "end endframe endtime endsec stop stopframe offset tend frameend".split()
+MASK = re.compile(r"(?i)mask|label|seg|annot|truth|target|gt|lesion|polyp|contour")
+"""What a column of pictures is called that are masks."""
 BOX = (
     ("xmin", "ymin", "xmax", "ymax"),
     ("x1", "y1", "x2", "y2"),
@@ -56,6 +58,8 @@ class Columns:
     """`box` holds a corner, width and height, not two corners."""
     one_hot: tuple[str, ...] = ()
     """Columns of 0 and 1 that are classes."""
+    mask: str | None = None
+    """Column of the paths of masks."""
 
 
 def tell(
@@ -96,6 +100,8 @@ def tell(
         taken.add(frame)
     split = split or _split(columns, words, taken)
     taken |= {split} if split else set()
+    mask = _mask(columns, file, taken | {label or file})
+    taken |= {mask} if mask else set()
     label = label or _named({w: n for w, n in words.items() if n not in taken}, LABEL)
     taken |= {label} if label else set()
     group = group or _named({w: n for w, n in words.items() if n not in taken}, GROUP)
@@ -105,7 +111,7 @@ def tell(
         left = [name for name in columns if name not in taken]
         one_hot = _one_hot(columns, left)
         label = None if one_hot else _by_values(columns, left)
-    return Columns(file, label, group, split, start, end if start else None, box, size, extent, one_hot)
+    return Columns(file, label, group, split, start, end if start else None, box, size, extent, one_hot, mask)
 
 
 def split_number(word: str) -> int | None:
@@ -140,6 +146,20 @@ def _share_of_paths(values: Sequence[str]) -> float:
         if "/" in value or "\\" in value or ("." in value and value.lower().rsplit(".")[-1] in MEDIA)
     )
     return hits / max(1, len(values))
+
+
+def _mask(columns: Mapping[str, Sequence[str]], file: str, taken: set[str]) -> str | None:
+    """A column of pictures, one a row, beside that of the names: called as masks or labels are, or without a header."""
+    for name, values in columns.items():
+        probe = values[:1000]
+        pictures = sum(value.lower().rpartition(".")[2] in PICTURES for value in probe)
+        if name in taken or pictures < 0.8 * len(probe):
+            continue
+        if not re.fullmatch(r"column \d+", name) and not MASK.search(name):
+            continue
+        if len(set(probe)) >= 0.9 * len(set(columns[file][:1000])):
+            return name
+    return None
 
 
 def _rising(columns: Mapping[str, Sequence[str]]) -> tuple[str | None, str | None]:

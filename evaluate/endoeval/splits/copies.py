@@ -15,16 +15,13 @@ from numpy.typing import NDArray
 
 from endoeval.splits.columns import split_number
 from endoeval.splits.finding import Finding, several
+from endoeval.splits.naming import NamesRows
+from endoeval.splits.near import NEAR_BITS, Hashes, near
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
-from endoshards.errors import BadInput
 
-Hashes = NDArray[np.uint64]
-NEAR_BITS = 4
-"""Pictures whose hashes differ by this many bits or fewer count as near copies."""
 DARK = 24
 LIT_SHARE = 0.2
 """Rows and columns with fewer pixels above `DARK` than this share are border; more than the ringing of JPEG lights."""
-BLOCK = 2048
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -61,8 +58,8 @@ def byte_digests(
                 made[path] = hashlib.file_digest(file, "sha256").hexdigest()
         digests.append(made[path] if path is not None else "")
     if not made:
-        raise BadInput(
-            f"none of the {len(names):,} listed files lies under {root}; {names[0]} was looked for, for one."
+        raise NamesRows(
+            f"none of the {len(names):,} listed files lies under {root}; {names[0]} was looked for, for one.", names[0]
         )
     return digests
 
@@ -81,9 +78,14 @@ def find_file(root: Path, listed: str, name: str, folders: Sequence[Path] = ()) 
     return None
 
 
-def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]]) -> list[Finding]:
-    """Equal bytes (faults) and near copies (notes) between splits; files that are missing are a note."""
+def copy_findings(rows: Rows) -> list[Finding]:
+    """Equal bytes (faults) and near copies (notes) between splits; files that are missing are a note.
+
+    Args:
+        rows: the lists, with `digests` and `hashes`.
+    """
     assert rows.digests is not None
+    assert rows.hashes is not None
     digests = np.array(rows.digests)
     there = digests != ""
     findings = []
@@ -91,7 +93,7 @@ def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequen
         missing = np.flatnonzero(~there)
         text = f"{len(missing):,} of {len(there):,} listed files are not under the data root: no copy of them is seen"
         findings.append(Finding("files-missing", "note", len(missing), None, text, _names(rows, missing)))
-    hashes, hashed = _hashes(rows, listed, root, folders, there)
+    hashes, hashed = rows.hashes, rows.hashes != 0
     for one, other in ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL)):
         a, b = (np.flatnonzero((rows.splits == split) & there) for split in (one, other))
         if not len(a) or not len(b):
@@ -110,14 +112,12 @@ def copy_findings(rows: Rows, listed: Sequence[str], root: Path, folders: Sequen
             )
         rest = np.setdiff1d(b, equal)
         rest = rest[hashed[rest]]
-        near = rest[_near(hashes[rest], hashes[a[hashed[a]]])]
-        if len(near):
-            text = (
-                f"{several(len(near), 'row', 'rows')} of {SPLITS[other]} look like a row of {SPLITS[one]} "
-                f"(hashes within {NEAR_BITS} of 64 bits)"
-            )
+        alike = rest[near(hashes[rest], hashes[a[hashed[a]]])]
+        if len(alike):
+            look = several(len(alike), f"row of {SPLITS[other]} looks", f"rows of {SPLITS[other]} look")
+            text = f"{look} like a row of {SPLITS[one]} (hashes within {NEAR_BITS} of 64 bits)"
             findings.append(
-                Finding(f"near-{pair}", "note", len(near), _share(rows, near, other), text, _names(rows, near))
+                Finding(f"near-{pair}", "note", len(alike), _share(rows, alike, other), text, _names(rows, alike))
             )
     return findings
 
@@ -138,14 +138,18 @@ def picture_hash(grey: NDArray[np.uint8]) -> int:
     return int(np.packbits(bits).view(">u8")[0])
 
 
-def _hashes(
-    rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]], there: NDArray[np.bool_]
-) -> tuple[Hashes, NDArray[np.bool_]]:
+def picture_hashes(rows: Rows, listed: Sequence[str], root: Path, folders: Sequence[tuple[Path, ...]]) -> Hashes:
+    """Hash of each row's picture [n], 0 where there is no picture or a plain one.
+
+    Args:
+        rows: the lists, with `digests`.
+        listed, root, folders: as those of `byte_digests`.
+    """
     import cv2
 
-    hashes = np.zeros(len(there), dtype=np.uint64)
-    done = np.zeros(len(there), dtype=bool)
-    for i in np.flatnonzero(there).tolist():
+    assert rows.digests is not None
+    hashes = np.zeros(len(rows.digests), dtype=np.uint64)
+    for i in np.flatnonzero(np.array(rows.digests) != "").tolist():
         if not rows.names[i].lower().endswith(PICTURES):
             continue
         path = find_file(root, listed[i], rows.names[i], folders[i])
@@ -154,19 +158,7 @@ def _hashes(
         # A plain picture has no bits to compare.
         if grey is not None and grey.std() > 2:
             hashes[i] = picture_hash(grey)
-            done[i] = True
-    return hashes, done
-
-
-def _near(mine: Hashes, theirs: Hashes) -> NDArray[np.bool_]:
-    near = np.zeros(len(mine), dtype=bool)
-    if len(theirs):
-        theirs = np.unique(theirs)
-        for begin in range(0, len(mine), BLOCK):
-            for low in range(0, len(theirs), BLOCK):
-                bits = np.bitwise_count(mine[begin : begin + BLOCK, None] ^ theirs[None, low : low + BLOCK])
-                near[begin : begin + BLOCK] |= (bits <= NEAR_BITS).any(axis=1)
-    return near
+    return hashes
 
 
 def _share(rows: Rows, positions: NDArray[np.int64], other: int) -> float | None:

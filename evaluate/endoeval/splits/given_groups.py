@@ -6,41 +6,53 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from endoeval.splits.columns import tell
 from endoeval.splits.groups import Grouping, indexed
 from endoeval.splits.listed import read_list
 from endoeval.splits.names import tidy
+from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import GroupRule
+from endoeval.splits.sites import are_sites, doubt
+from endoeval.splits.spelling import ALONE, one_spelling
 from endoshards.errors import BadInput, BadOption
 
 Groups = str | Path | Mapping[str, str]
 """A CSV of file and group, or the group of each name."""
 
 
-def as_given(values: Sequence[str], names: Sequence[str], name: str, why: str) -> Grouping:
-    """Groups by name; a row without one joins no other.
+def as_given(values: Sequence[str], names: Sequence[str], splits: NDArray[np.integer], name: str, why: str) -> Grouping:
+    """Groups by name; a row without one joins no other, and ids that two splits spell differently are one.
 
     Args:
         values: [n] group of each row, "" for none.
         names: [n] names of the rows.
+        splits: [n] split or fold of each row.
         name: the rule in short.
         why: the rule in a sentence.
     """
     empty = sum(not value for value in values)
     if empty:
-        values = [value or f"(row {name_})" for value, name_ in zip(values, names, strict=True)]
+        values = [value or f"{ALONE}{name_})" for value, name_ in zip(values, names, strict=True)]
         why += f"; {empty:,} rows without one stand alone"
-    codes, words = indexed(values)
+    joined = one_spelling(*indexed(values), splits)
+    words = tuple(joined.names)
+    why += f"; {joined.said}" if joined.said else ""
     step = max(1, len(words) // 5)
-    return Grouping(codes, words, GroupRule(name, why, len(words), words[::step][:5], "", ""), None)
+    said = doubt(are_sites(words, len(names)), len(words), 0)
+    rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples, said)
+    return Grouping(joined.keys, words, rule, None)
 
 
-def from_pattern(names: Sequence[str], listed: Sequence[str], pattern: str) -> Grouping:
+def from_pattern(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.integer], pattern: str) -> Grouping:
     """Groups by a regular expression: its group 1, or all that it matches.
 
     Args:
         names: [n] names, roots stripped.
         listed: [n] names as they stood in the lists; tried where the pattern names a stripped folder.
+        splits: [n] split or fold of each row.
         pattern: the expression.
     Raises: BadOption for what is no expression; BadInput where it leaves a row out or puts all into one group.
     """
@@ -53,21 +65,23 @@ def from_pattern(names: Sequence[str], listed: Sequence[str], pattern: str) -> G
         found = [expression.search(name) for name in listed]
     missed = [name for name, match in zip(names, found, strict=True) if match is None]
     if missed:
-        raise BadInput(
+        raise NamesRows(
             f"--group-pattern {pattern} matches {len(found) - len(missed):,} of {len(found):,} names, not {missed[0]}; "
-            "it must match every name: widen it, or give --groups."
+            "it must match every name: widen it, or give --groups.",
+            missed[0],
         )
     part = 1 if expression.groups else 0
     values = [(match[part] or "") if match else "" for match in found]
     if len(set(values)) == 1:
-        raise BadInput(
+        raise NamesRows(
             f"--group-pattern {pattern} puts all {len(values):,} rows into one group ({values[0] or 'an empty one'}); "
-            "at least two groups are wanted: put brackets around what tells patients or videos apart."
+            "at least two groups are wanted: put brackets around what tells patients or videos apart.",
+            values[0],
         )
-    return as_given(values, names, f"pattern {pattern}", "the pattern was given")
+    return as_given(values, names, splits, f"pattern {pattern}", "the pattern was given")
 
 
-def from_table(names: Sequence[str], listed: Sequence[str], groups: Groups) -> Grouping:
+def from_table(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.integer], groups: Groups) -> Grouping:
     """Groups by a table; a name is found as listed, as stripped, or by its base name where that is unique.
 
     Raises: BadInput for a table without two columns, or a row that it does not name.
@@ -83,19 +97,45 @@ def from_table(names: Sequence[str], listed: Sequence[str], groups: Groups) -> G
         if column is None:
             raise BadInput(f"{groups} has one column; a CSV with the columns file and group is wanted.")
         given, source = dict(zip(found.columns[roles.file], found.columns[column], strict=True)), str(groups)
+        _refuse_two(found.columns[roles.file], found.columns[column], given, source)
     known = dict(zip(tidy(list(given)), given.values(), strict=True))
     by_base: dict[str, set[str]] = {}
     for name, group in known.items():
         by_base.setdefault(name.rsplit("/", 1)[-1], set()).add(group)
     values, missed = [], []
+    taken: dict[str, str] = {}
     for name, as_listed in zip(names, listed, strict=True):
-        base = by_base.get(name.rsplit("/", 1)[-1], set())
-        value = known.get(as_listed) or known.get(name) or (next(iter(base)) if len(base) == 1 else "")
+        value = known.get(as_listed) or known.get(name) or ""
+        if not value:
+            short = name.rsplit("/", 1)[-1]
+            base = by_base.get(short, set())
+            value = next(iter(base)) if len(base) == 1 else ""
+            other = taken.setdefault(short, name)
+            if value and other != name:
+                raise NamesRows(
+                    f"the name {short} of {source} fits 2 rows, {other} and {name}; "
+                    "write names as the lists have them.",
+                    short, other, name,
+                )  # fmt: skip
         values.append(value)
         missed += [] if value else [name]
     if missed:
-        raise BadInput(
+        raise NamesRows(
             f"{source} names {len(values) - len(missed):,} of {len(values):,} rows, not {missed[0]}; every row wants "
-            "one group."
+            "one group.",
+            missed[0],
         )
-    return as_given(values, names, f"table {source}", "the table was given")
+    return as_given(values, names, splits, f"table {source}", "the table was given")
+
+
+def _refuse_two(files: Sequence[str], groups: Sequence[str], given: Mapping[str, str], source: str) -> None:
+    """Raises: NamesRows where a name stands twice with different groups."""
+    if len(given) == len(files):
+        return
+    first: dict[str, str] = {}
+    for name, group in zip(files, groups, strict=True):
+        if first.setdefault(name, group) != group:
+            raise NamesRows(
+                f"{source} names {name} twice, with groups {first[name]} and {group}; every name wants one group.",
+                name, first[name], group,
+            )  # fmt: skip

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from endoeval.splits.names import Names, Strings, has_modality, trimmed, without_modality
 from endoeval.splits.paths import Kept, kept_paths
 from endoeval.splits.rows import TEST, TRAIN, GroupRule
+from endoeval.splits.sites import are_sites, doubt
 from endoeval.splits.spelling import one_spelling
 from endoeval.splits.times import TWO_NUMBERS, are_intervals
 
@@ -88,8 +89,15 @@ class _Candidate:
     labels: float = 0.0
     neighbours: float = 0.0
 
+    @property
+    def sites(self) -> bool:
+        """True where the groups look like hospitals."""
+        return are_sites(self.names, len(self.keys))
 
-def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, classes: Sequence[str]) -> Grouping | None:
+
+def from_names(
+    names: Names, splits: NDArray[np.int8], labels: Ints | None, classes: Sequence[str], folds: Ints | None = None
+) -> Grouping | None:
     """The best group key that the names hold.
 
     Args:
@@ -97,6 +105,7 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
         splits: [n] index into SPLITS.
         labels: [n] index into classes, -1 for none; or None.
         classes: names of the classes.
+        folds: [n] fold numbers, where `splits` says nothing.
     Returns: groups with their rule; None where no key is plausible.
     """
     kept = kept_paths(names, labels, classes)
@@ -106,14 +115,21 @@ def from_names(names: Names, splits: NDArray[np.int8], labels: Ints | None, clas
         made = [c for c in _candidates(kept, tier, distinct) if _is_plausible(c, splits, labels)]
         made = [_weighed(c, labels) for c in made]
         found += sorted(made, key=lambda c: (-round(c.labels + c.neighbours, 2), len(c.names)))
+        found.sort(key=lambda c: c.sites)  # a hospital's number is a weaker kind than any other
+        if not found[:1] or found[0].sites:
+            continue
         if any(not _same(c.keys, found[0].keys) for c in found):
             break  # weaker kinds could come third at best
     if not found:
         return None
-    keys, words, said = one_spelling(found[0].keys, found[0].names, splits)
-    best = replace(found[0], keys=keys, names=words)
+    joined = one_spelling(found[0].keys, found[0].names, splits if folds is None else folds)
+    best = replace(found[0], keys=joined.keys, names=joined.names)
     second = next((c for c in found[1:] if not _same(c.keys, best.keys)), None)
-    return Grouping(best.keys, tuple(best.names), _rule(best, second, splits, labels, said), best.rest)
+    rule = _rule(best, second, splits, labels, joined.said)
+    # Few numbered videos or patients are few videos or patients; few folders may be anything.
+    said = doubt(best.sites, rule.count, len(best.keys) if best.tier <= 2.5 else 0)
+    rule = replace(rule, joined=joined.examples, doubt=said, sites=best.sites)
+    return Grouping(best.keys, tuple(best.names), rule, best.rest)
 
 
 def indexed(values: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from endoeval.splits.columns import ROLES, split_number
+from endoeval.splits.naming import NamesRows
 from endoshards.errors import BadInput
 
 FOLD = re.compile(r"(?i)(?:fold|split)?[ _-]*\d+")
@@ -74,9 +75,10 @@ def keyed_columns(path: Path, lists: dict[str, list[Any]]) -> dict[str, list[str
             raise BadInput(f"{path} holds columns of unequal length ({said}); every column wants the same number.")
         return {key: [cell(value) for value in values] for key, values in lists.items()}
     if not words:
-        raise BadInput(
+        raise NamesRows(
             f"{path} holds lists under {', '.join(list(lists)[:5])}; allowed keys: splits (train, val, test), columns "
-            "(image, label) of equal length, or classes with a list of names each."
+            "(image, label) of equal length, or classes with a list of names each.",
+            *list(lists)[:5],
         )
     pairs = [(name, key) for key, names in lists.items() for name in names]
     return {"name": [name for name, _ in pairs], "label": [key for _, key in pairs]}

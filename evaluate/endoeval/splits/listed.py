@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from endoeval.splits.columns import split_number
 from endoeval.splits.json_lists import cell, columns_of, fold_columns, holds_lists, is_fold, keyed_columns, parsed
 from endoeval.splits.names import MEDIA
 from endoshards.errors import BadInput
@@ -30,7 +31,7 @@ WORD = re.compile(r"(?i)[a-z][a-z0-9 ._/-]*$")
 ROLE_WORDS = re.compile(
     r"(?i)^(?:file|path|im(?:age|g)|video|clip|frame|name|stem|id|uid|label|class|categor|target|diagnos|finding|y$|"
     r"split|fold|set$|subset|partition|group|patient|case|subject|sequence|seq$|lesion|procedure|exam|start|end|begin|"
-    r"xmin|ymin|xmax|ymax|x$|y$|w$|h$|width|height|url|sample)"
+    r"xmin|ymin|xmax|ymax|x$|y$|w$|h$|width|height|url|sample|masks?$|maskpath|annotation|gt$|segmentation|truth)"
 )
 """How the names of columns begin."""
 
@@ -200,9 +201,10 @@ def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         return len(first) > 1 and all(ROLE_WORDS.match(re.sub(r"[\s_-]", "", cell)) for cell in first)
     if not all(WORD.match(cell) for cell in first if cell) or any(_is_path(cell) for cell in first):
         return False
-    if len({cell.lower() for cell in first}) < len(first):
+    named = [cell.lower() for cell in first if cell]
+    if not named or len(set(named)) < len(named):
         return False
-    if any(cell in {row[i] for row in rows} for i, cell in enumerate(first)):
+    if any(cell and cell in {row[i] for row in rows} for i, cell in enumerate(first)):
         return False
     below = list(zip(*rows, strict=True))
     unlike = [all(_is_number(v) or _is_path(v) for v in values if v) and any(values) for values in below]
@@ -272,10 +274,20 @@ def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
             return Listed(str(path), columns, f"{form}, a list a column or class", True, digest)
         if holds_lists(found):
             return {key: Listed(str(path), columns_of(path, value), form, True, digest) for key, value in lists.items()}
-        if found and all(isinstance(value, str | int | float | bool) for value in found.values()):
-            names = {"name": list(found), "label": [cell(value) for value in found.values()]}
-            return Listed(str(path), names, f"{form}, name to label", True, digest)
+        if _names_to_labels(found):
+            return Listed(str(path), _named_columns(found), f"{form}, name to label", True, digest)
+        if found and all(split_number(key) is not None and _names_to_labels(value) for key, value in found.items()):
+            form += ", name to label"
+            return {key: Listed(str(path), _named_columns(value), form, True, digest) for key, value in found.items()}
         found = [found]
     if not found:
         raise BadInput(f"{path} is empty; a list with at least one row is wanted.")
     return Listed(str(path), columns_of(path, found), form, not isinstance(found[0], str | list), digest)
+
+
+def _names_to_labels(found: Any) -> bool:
+    return isinstance(found, dict) and bool(found) and all(isinstance(v, str | int | float) for v in found.values())
+
+
+def _named_columns(found: dict[str, Any]) -> dict[str, list[str]]:
+    return {"name": list(found), "label": [cell(value) for value in found.values()]}

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 Strings = Any
 """A pyarrow string array; pyarrow ships no types."""
 
-MEDIA = (
-    "jpg jpeg jpe jfif png bmp tif tiff gif webp jp2 dcm ppm pgm npy nii nii.gz h5 "
-    "mp4 avi mov mkv mpg mpeg wmv m4v webm ts mts m2ts vob mjpeg"
-).split()
+VIDEOS = "mp4 avi mov mkv mpg mpeg wmv m4v webm ts mts m2ts vob mjpeg".split()
+"""Endings of videos, lower case."""
+PICTURES = "jpg jpeg jpe jfif png bmp tif tiff gif webp jp2 dcm ppm pgm npy nii nii.gz h5".split()
+MEDIA = PICTURES + VIDEOS
 """Endings of pictures and videos, lower case."""
 ENDING = re.compile(r"(?:\.nii\.gz|\.[A-Za-z][A-Za-z0-9]{1,4})$")
 """An ending of a name; it begins with a letter, so that the seconds of `_1.53_3.77` stay."""
@@ -122,6 +122,23 @@ def strip_roots(lists: Sequence[list[str]]) -> tuple[list[list[str]], list[str]]
     return [
         [name[len(root) :] for name in names] if root else names for names, root in zip(lists, made, strict=True)
     ], made
+
+
+def without_folders(lists: Sequence[list[str]]) -> list[list[str]] | None:
+    """Base names of lists of which some have folders and one has none, and some of whose base names meet.
+
+    Returns: None where all have folders, or none; where base names recur inside a list (each folder has its frame 1);
+        and where no list without folders shares a base name with one that has some.
+    """
+    bare = [all("/" not in name for name in names) for names in lists]
+    if all(bare) or not any(bare):
+        return None
+    made = [[name.rpartition("/")[2] for name in names] for names in lists]
+    if any(len(set(short)) < len(set(names)) for short, names in zip(made, lists, strict=True)):
+        return None
+    without = {name for short, is_bare in zip(made, bare, strict=True) if is_bare for name in short}
+    meet = any(name in without for short, is_bare in zip(made, bare, strict=True) if not is_bare for name in short)
+    return made if meet else None
 
 
 def _tidy(name: str) -> str:

@@ -5,8 +5,9 @@ A score at or below these rows cannot show that pixels were used. Pure: `Rows` i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,15 @@ from endoeval.splits.constant_box import BoxNull
 from endoeval.splits.rows import TEST, TRAIN, Rows
 
 Ints = NDArray[np.int64]
+
+
+Metric = Literal["accuracy", "balanced_accuracy", "macro_f1"]
+"""What a published score may be."""
+METRICS: Mapping[Metric, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,11 @@ class NullRow:
     """Test rows it was scored on."""
     note: str
     """How many rows the rule itself decided, in one sentence."""
+
+
+def score(row: NullRow, metric: Metric) -> float:
+    """The row's score in a metric."""
+    return {"accuracy": row.accuracy, "balanced_accuracy": row.balanced_accuracy, "macro_f1": row.macro_f1}[metric]
 
 
 def null_rows(rows: Rows) -> tuple[NullRow, ...]:
@@ -122,27 +137,31 @@ def nearest_in_time(
     return answer
 
 
-def against_nulls(published: float, nulls: Sequence[NullRow], box: BoxNull | None = None) -> str:
+def against_nulls(
+    published: float, nulls: Sequence[NullRow], box: BoxNull | None = None, metric: Metric = "accuracy"
+) -> str:
     """What a published score says beside the null rows, in one sentence.
 
     Args:
-        published: a share, taken as accuracy; beside boxes as F1 of frame presence.
+        published: a share; beside boxes F1 of frame presence.
         nulls: null rows of the list.
         box: the constant box, for lists of boxes.
+        metric: what the score is, of lists without boxes.
     """
+    name_of = "" if metric == "accuracy" or box is not None else f"{METRICS[metric]} "
     if box is not None:
         best, name = box.frame_f1, "one constant box a frame"
         what = "that boxes were found"
     elif nulls:
-        top = max(nulls, key=lambda row: row.accuracy)
-        best, name = top.accuracy, f"the {top.name}"
+        top = max(nulls, key=lambda row: score(row, metric))
+        best, name = score(top, metric), f"the {top.name}"
         what = "that pixels were used"
     else:
         return f"Nothing stands beside the published {published:.4f}: the lists give no null row."
     if published > best:
-        return f"The published {published:.4f} is above {name} ({best:.4f}) by {published - best:.4f}."
+        return f"The published {name_of}{published:.4f} is above {name} ({best:.4f}) by {published - best:.4f}."
     word = "below" if published < best else "equal to"
-    return f"The published {published:.4f} is {word} {name} ({best:.4f}): this list cannot show {what}."
+    return f"The published {name_of}{published:.4f} is {word} {name} ({best:.4f}): this list cannot show {what}."
 
 
 def _gap(

@@ -21,14 +21,14 @@ A_FRAME_S = 0.04
 
 
 def time_findings(rows: Rows, codes: Ints, pairs: Sequence[tuple[int, int]]) -> list[Finding]:
-    """Findings on times; none where groups or times are unknown.
+    """Findings on times; none where groups or times are unknown, or numbers merely count stills.
 
     Args:
         rows: the lists.
         codes: [n] one number a name.
         pairs: (one, other) indices into SPLITS to compare.
     """
-    if rows.groups is None or rows.start is None or rows.end is None:
+    if rows.groups is None or rows.start is None or rows.end is None or rows.counts_only:
         return []
     known = np.isfinite(rows.start) & np.isfinite(rows.end)
     findings = [finding for pair in pairs for finding in _across(rows, codes, known, pair)]

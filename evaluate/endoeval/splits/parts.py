@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from endoeval.splits.coco import coco_rows
 from endoeval.splits.columns import Columns, tell
+from endoeval.splits.finding import several
 from endoeval.splits.listed import Listed, read_list
 from endoeval.splits.names import MEDIA, tidy
+from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import SPLITS, TEST
 from endoshards.errors import BadInput
 
@@ -54,7 +57,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
-            _refuse_columns(told, str(path), "a folder")
+            refuse_columns(told, str(path), "a folder")
             return [class_folders(path, split)]
         found = read_list(path)
         lists = found if isinstance(found, dict) else {"": found}
@@ -63,7 +66,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
     made = []
     for key, listed in lists.items():
         if listed.coco:
-            _refuse_columns(told, listed.source, "COCO JSON")
+            refuse_columns(told, listed.source, "COCO JSON")
         part = _coco(listed, split) if listed.coco else _part(listed, split, told, like)
         like = part.roles or like
         if key and len(lists) > 1 and part.words is None:
@@ -74,18 +77,28 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
 
 def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Listed:
     if isinstance(source, Mapping):
-        columns = {name: [str(value) for value in values] for name, values in source.items()}
+        columns = {name: [_text(value) for value in values] for name, values in source.items()}
+        if len({len(values) for values in columns.values()}) > 1:
+            said = ", ".join(f"{name} {len(values):,}" for name, values in columns.items())
+            raise BadInput(
+                f"the {word} list has columns of unequal length ({said}); every column wants the same number."
+            )
     else:
         rows = [row if isinstance(row, tuple | list) else (row,) for row in source]
         if len({len(row) for row in rows}) > 1:
             raise BadInput(f"the rows of {word} have unequal lengths; give names, or pairs of name and label.")
         columns = {
-            title: [str(row[i]) for row in rows]
+            title: [_text(row[i]) for row in rows]
             for i, title in enumerate(("name", "label", "group")[: len(rows[0]) if rows else 1])
         }
     if not columns or not len(next(iter(columns.values()))):
         raise BadInput(f"the {word} list is empty; at least one row is wanted.")
     return Listed(f"the {word} list", columns, "given as a table", True, "")
+
+
+def _text(value: Any) -> str:
+    """A value as text; "" for None and nan."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - nan alone differs from itself
 
 
 def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns | None) -> Part:
@@ -139,7 +152,8 @@ def _if_there(name: str | None, columns: Mapping[str, Sequence[str]]) -> str | N
     return name if name in columns else None
 
 
-def _refuse_columns(told: dict[str, str | None], source: str, kind: str) -> None:
+def refuse_columns(told: dict[str, str | None], source: str, kind: str) -> None:
+    """Raises: BadInput where a column is named for what has none."""
     named = next((f"--{word}-column {name}" for word, name in told.items() if name is not None), None)
     if named:
         raise BadInput(f"{source} is {kind} and has no columns; leave out {named}, or give lists with a header.")
@@ -152,8 +166,9 @@ def _say_roles(roles: Columns, listed: Listed) -> str:
     )
     said += [f"{word} in {name}" for word, name in (("groups", roles.group), ("splits", roles.split)) if name]
     said += [f"time in {roles.start}" + (f" to {roles.end}" if roles.end else "")] if roles.start else []
+    said += [f"masks in {roles.mask}"] if roles.mask else []
     said += [f"boxes in {', '.join(roles.box)}"] if roles.box else []
-    used = {roles.file, roles.label, roles.group, roles.split, roles.start, roles.end, *(roles.box or ())}
+    used = {roles.file, roles.label, roles.mask, roles.group, roles.split, roles.start, roles.end, *(roles.box or ())}
     left = [name for name in listed.columns if name not in used | set(roles.one_hot) | set(roles.size or ())]
     return ", ".join(said) + (f"; not used: {', '.join(left[:8])}" if left else "")
 
@@ -189,23 +204,9 @@ def _boxes(columns: Mapping[str, Sequence[str]], roles: Columns) -> NDArray[np.f
 
 def _coco(listed: Listed, split: int) -> Part:
     """A row a box; a picture without one has a row without box or label."""
-    found = listed.coco or {}
-    classes = {entry["id"]: str(entry.get("name", entry["id"])) for entry in found.get("categories", [])}
-    boxes_of: dict[Any, list[tuple[str, list[float]]]] = {}
-    for entry in found["annotations"]:
-        word = classes.get(entry.get("category_id"), str(entry.get("category_id", "")))
-        boxes_of.setdefault(entry["image_id"], []).append((word, entry.get("bbox") or [np.nan] * 4))
-    names, labels, boxes = [], [], []
-    for image in found["images"]:
-        width, height = float(image.get("width") or 1), float(image.get("height") or 1)
-        for word, (x, y, w, h) in boxes_of.get(image["id"], [("", [np.nan] * 4)]):
-            names.append(str(image.get("file_name", image["id"])))
-            labels.append(word)
-            boxes.append([x / width, y / height, (x + w) / width, (y + h) / height])
-    if not names:
-        raise BadInput(f"{listed.source} lists no images; COCO JSON with at least one is wanted.")
-    said = f"COCO JSON; {len(found['images']):,} pictures, {len(found['annotations']):,} boxes, a row a box"
-    return Part(listed.source, split, tidy(names), said, listed.sha256, labels, boxes=np.array(boxes))
+    names, labels, boxes, said, left = coco_rows(listed.source, listed.coco or {})
+    notes = [f"{several(left, 'box is', 'boxes are')} left out: no listed picture holds them"] if left else []
+    return Part(listed.source, split, tidy(names), said, listed.sha256, labels, boxes=np.array(boxes), notes=notes)
 
 
 def class_folders(path: Path, split: int) -> Part:
@@ -217,7 +218,9 @@ def class_folders(path: Path, split: int) -> Part:
             p.name for p in path.iterdir() if p.suffix.lower() in {".csv", ".tsv", ".txt", ".json", ".jsonl"}
         )
         hint = f"; it holds the lists {', '.join(lists[:4])}: give one of them" if lists else ""
-        raise BadInput(f"{path} is a folder without class folders of pictures or videos; a list is wanted{hint}.")
+        raise NamesRows(
+            f"{path} is a folder without class folders of pictures or videos; a list is wanted{hint}.", *lists[:4]
+        )
     loose = len(names) - len(nested)
     notes = [f"{loose} files of {path} lie in no class folder and are left out"] if loose else []
     labels = [name.split("/", 1)[0] for name in nested]

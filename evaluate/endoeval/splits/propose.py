@@ -5,7 +5,7 @@ Greedy, then single moves and swaps while they help (`endoeval.splits.balance`).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from endoeval.splits.balance import assign
 from endoeval.splits.finding import several
+from endoeval.splits.near import near_pairs
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
 from endoshards.errors import BadInput
 
@@ -53,8 +54,11 @@ def propose(rows: Rows, seed: int = 0) -> Proposal:
         )
     if len(used) < 2:
         raise BadInput(f"the lists hold {SPLITS[used[0]]} rows only; a proposal wants train and test (and val).")
-    kept, said = _without_doubles(rows)
-    owner = _merged(rows, kept)
+    codes = _coded(rows.names)
+    kept, said = _without_doubles(rows, codes)
+    owner = _merged(rows, codes, kept)
+    owner, about_copies = _with_near_copies(rows, kept, owner)
+    said += about_copies
     groups = int(owner.max(initial=-1)) + 1
     if groups < 2:
         raise BadInput(f"all {len(kept):,} rows belong to one group; at least two groups are needed to hold one out.")
@@ -64,7 +68,7 @@ def propose(rows: Rows, seed: int = 0) -> Proposal:
     klass = _balanced_classes(rows, kept, groups)
     table = np.zeros((groups, int(klass.max()) + 1))
     np.add.at(table, (owner, klass), 1)
-    targets = _targets(rows, kept, klass, used, table.sum(axis=0))
+    targets = _targets(rows, codes, kept, klass, used)
     split = np.array(used, dtype=np.int8)[
         assign(table, targets, seed, [used.index(split) for split in (TRAIN, TEST, VAL) if split in used])
     ][owner]
@@ -72,31 +76,27 @@ def propose(rows: Rows, seed: int = 0) -> Proposal:
     return Proposal(made, kept, tuple(said + _differences(rows, made)))
 
 
-def _without_doubles(rows: Rows) -> tuple[Ints, list[str]]:
+def _without_doubles(rows: Rows, codes: Ints) -> tuple[Ints, list[str]]:
     """Positions of the rows to keep, and what was left out."""
-    size = len(rows.names)
+    size = len(codes)
     if rows.boxes is not None:
         return np.arange(size), []  # a frame with k boxes has k rows
-    first: dict[str, int] = {}
-    contradicted: set[str] = set()
-    labels = rows.labels.tolist() if rows.labels is not None else [0] * size
-    for place, name in enumerate(rows.names):
-        at = first.setdefault(name, place)
-        if labels[at] != labels[place]:
-            contradicted.add(name)
-    nested = _nested_under_two_labels(rows)
-    places = [place for name, place in first.items() if name not in contradicted and place not in nested]
+    first = np.unique(codes, return_index=True)[1]
+    wrong = np.zeros(len(first), dtype=bool)
+    if rows.labels is not None:
+        wrong[codes[rows.labels != rows.labels[first[codes]]]] = True
+    nested = np.isin(first, np.array(sorted(_nested_under_two_labels(rows)), dtype=np.int64))
     said = []
     doubles = size - len(first)
     if doubles:
         said.append(f"{several(doubles, 'row that stood twice is', 'rows that stood twice are')} listed once.")
-    if contradicted:
-        said.append(f"{several(len(contradicted), 'name that stands', 'names that stand')} under two labels: left out.")
-    left = sum(1 for name, place in first.items() if place in nested and name not in contradicted)
+    if wrong.any():
+        said.append(f"{several(wrong.sum(), 'name that stands', 'names that stand')} under two labels: left out.")
+    left = int((nested & ~wrong).sum())
     if left:
         what = several(left, "stretch of time in or around another", "stretches of time in or around another")
         said.append(f"{what} one under another label: left out.")
-    return np.array(places, dtype=np.int64), said
+    return first[~wrong & ~nested], said
 
 
 def _nested_under_two_labels(rows: Rows) -> set[int]:
@@ -120,30 +120,59 @@ def _nested_under_two_labels(rows: Rows) -> set[int]:
     return found
 
 
-def _merged(rows: Rows, kept: Ints) -> Ints:
+def _merged(rows: Rows, codes: Ints, kept: Ints) -> Ints:
     """A group number for each kept row, from 0: groups that share a name or the same bytes are one."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     assert rows.groups is not None
     _, group = np.unique(rows.groups, return_inverse=True)
-    pairs = _shared(rows.names, group)
+    group = group.astype(np.int64)
+    pairs = _shared(codes, group)
     if rows.digests is not None:
-        pairs += _shared(rows.digests, group)
-    if pairs:
-        left, right = np.array(pairs).T
-        size = int(group.max()) + 1
-        _, part = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(size, size)))
-        group = part[group]
-    _, numbered = np.unique(group[kept], return_inverse=True)
+        there = np.array([digest != "" for digest in rows.digests])
+        pairs += _shared(_coded([digest for digest in rows.digests if digest]), group[there])
+    _, numbered = np.unique(_joined(group, pairs)[kept], return_inverse=True)
     return numbered.astype(np.int64)
 
 
-def _shared(keys: Iterable[Hashable], group: NDArray[np.intp]) -> list[tuple[int, int]]:
-    """Pairs of groups in which the same key (not "") stands."""
-    seen: dict[Hashable, int] = {}
-    owners = ((key, int(owner)) for key, owner in zip(keys, group, strict=True) if key != "")
-    return [(first, owner) for key, owner in owners if (first := seen.setdefault(key, owner)) != owner]
+def _joined(group: Ints, pairs: list[tuple[int, int]]) -> Ints:
+    """Group numbers with those of each pair made one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not pairs:
+        return group
+    left, right = np.array(pairs).T
+    size = int(group.max()) + 1
+    _, part = connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(size, size)))
+    made: Ints = part[group].astype(np.int64)
+    return made
+
+
+def _with_near_copies(rows: Rows, kept: Ints, owner: Ints) -> tuple[Ints, list[str]]:
+    """Owners with those joined that hold near copies of each other, and what is to be said of it."""
+    if rows.hashes is None:
+        return owner, []
+    made = _joined(owner, near_pairs(rows.hashes[kept], owner))
+    before, after = int(owner.max(initial=-1)) + 1, int(made.max(initial=-1)) + 1
+    if before == after:
+        return owner, []
+    if after < 2:
+        return owner, ["Near copies join all groups into one: they are left on both sides."]
+    held = several(before - after, "group that holds", "groups that hold")
+    return made, [f"{held} a near copy of another's picture {'stays' if before - after == 1 else 'stay'} with it."]
+
+
+def _shared(codes: Ints, group: Ints) -> list[tuple[int, int]]:
+    """Pairs of groups in which the same code stands."""
+    first = np.unique(codes, return_index=True)[1]
+    owner = group[first][codes]
+    other = np.flatnonzero(owner != group)
+    return list(zip(owner[other].tolist(), group[other].tolist(), strict=True))
+
+
+def _coded(texts: Sequence[str]) -> Ints:
+    """[n] one number a distinct text, in the order of their first rows."""
+    at: dict[str, int] = {}
+    return np.fromiter((at.setdefault(text, len(at)) for text in texts), dtype=np.int64, count=len(texts))
 
 
 def _balanced_classes(rows: Rows, kept: Ints, groups: int) -> Ints:
@@ -159,17 +188,18 @@ def _balanced_classes(rows: Rows, kept: Ints, groups: int) -> Ints:
     return klass.astype(np.int64)
 
 
-def _targets(rows: Rows, kept: Ints, klass: Ints, used: list[int], there: NDArray[np.float64]) -> NDArray[np.float64]:
+def _targets(rows: Rows, codes: Ints, kept: Ints, klass: Ints, used: list[int]) -> NDArray[np.float64]:
     """Rows wanted of each class in each split, [S, K]: those of the old lists, scaled to the rows there are.
 
     A row that stood in several splits is wanted in each of them, so that val = test asks for two lists of one size.
     """
+    there = np.bincount(klass).astype(np.float64)
     wanted = np.zeros((len(used), len(there)))
     if rows.boxes is None:
-        at = {name: place for place, name in enumerate(rows.names[row] for row in kept)}
-        asked = {(name, int(split)) for name, split in zip(rows.names, rows.splits, strict=True) if name in at}
-        split = np.array([split for _, split in asked])
-        known = klass[np.array([at[name] for name, _ in asked], dtype=np.int64)]
+        of = np.full(int(codes.max()) + 1, -1, dtype=np.int64)
+        of[codes[kept]] = klass
+        asked, split = np.divmod(np.unique(codes * len(SPLITS) + rows.splits), len(SPLITS))
+        split, known = split[of[asked] >= 0], of[asked][of[asked] >= 0]
     else:
         split, known = rows.splits[kept], klass
     for number, which in enumerate(used):
@@ -192,6 +222,7 @@ def _subset(rows: Rows, kept: Ints, split: NDArray[np.int8]) -> Rows:
         end=None if rows.end is None else rows.end[kept],
         boxes=None if rows.boxes is None else rows.boxes[kept],
         digests=None if rows.digests is None else [rows.digests[place] for place in kept],
+        hashes=None if rows.hashes is None else rows.hashes[kept],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from endoeval.splits.columns import split_number
-from endoeval.splits.groups import indexed
-from endoeval.splits.names import strip_roots
-from endoeval.splits.parts import Part, Source, class_folders, parts_of
+from endoeval.splits.label_codes import one_code
+from endoeval.splits.names import strip_roots, without_folders
+from endoeval.splits.naming import NamesRows
+from endoeval.splits.parts import Part, Source, class_folders, parts_of, refuse_columns
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL
-from endoeval.splits.spelling import one_spelling
 from endoshards.errors import BadInput
 
 
@@ -40,11 +41,17 @@ class Table:
     understood: tuple[str, ...]
     same_bytes: bool
     """The files of val and test are equal byte for byte."""
+    masks: bool
+    """A list names masks, and none has labels."""
+
+    folders: list[str] | None = None
+    """[n] folders that were left out of the names; None: none were."""
 
     def listed(self) -> list[str]:
         """[n] names with the root that was stripped."""
         roots = (root for count, root in self.roots for _ in range(count))
-        return [root + name for root, name in zip(roots, self.names, strict=True)]
+        names = self.names if self.folders is None else map(str.__add__, self.folders, self.names)
+        return [root + name for root, name in zip(roots, names, strict=True)]
 
 
 def read(
@@ -92,6 +99,7 @@ def _one(source: Source, told: dict[str, str | None]) -> list[Part]:
         inside = {p.name: split_number(p.name) for p in sorted(Path(source).iterdir()) if p.is_dir()}
         named = {name: split for name, split in inside.items() if split is not None}
         if len(set(named.values())) > 1:
+            refuse_columns(told, str(source), "a folder")
             return [class_folders(Path(source) / name, split) for name, split in named.items()]
     parts = parts_of(source, TEST, told)
     if len(parts) > 1 or parts[0].words is not None:
@@ -102,13 +110,21 @@ def _one(source: Source, told: dict[str, str | None]) -> list[Part]:
 def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
     sizes = [len(part.names) for part in parts]
     splits = np.repeat(np.array([part.split for part in parts], dtype=np.int8), sizes)
-    folds = None
+    folds: NDArray[np.int64] | None = None
+    notes: list[str] = []
     if any(part.words is not None for part in parts):
         words = [word for part in parts for word in (part.words or [""] * len(part.names))]
-        splits, folds = _by_words(words, parts[0].source)
+        splits, folds, notes = _by_words(words, parts[0].source)
     stripped, roots = strip_roots([part.names for part in parts])
     labels = _column([part.labels for part in parts], sizes)
-    understood = []
+    understood = list(notes)
+    bases = without_folders(stripped) if len(parts) > 1 else None
+    folders = None
+    if bases is not None:
+        folders = [n[: len(n) - len(b)] for long, short in zip(stripped, bases, strict=True)
+                   for n, b in zip(long, short, strict=True)]  # fmt: skip
+        stripped = bases
+        understood.append("folders are left out of all names, for one list has none and shares base names with another")
     for part, root in zip(parts, roots, strict=True):
         where = "" if part.words is not None and len(parts) == 1 else f"{SPLITS[part.split]}: "
         understood.append(f"{where}{part.source}: {len(part.names):,} rows, {part.said}")
@@ -117,14 +133,12 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
         understood += part.notes
     if labels is not None:
         _refuse_mixed(parts)
+        labels, said = one_code(labels, splits if folds is None else folds)
+        understood += said
         understood += _say_labels(parts, labels)
     else:
         understood.append("no labels: the checks and null rows that need them are left out")
     groups = _column([part.groups for part in parts], sizes) if all(part.groups for part in parts) else None
-    if groups is not None:
-        keys, ids, said = one_spelling(*indexed(groups), splits)
-        groups = [ids[key] for key in keys]
-        understood += [said] if said else []
     return Table(
         [name for names in stripped for name in names],
         tuple(zip(sizes, roots, strict=True)),
@@ -138,7 +152,15 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
         _array([part.boxes for part in parts], sizes),
         tuple(understood),
         same_bytes,
+        _are_masks(parts),
+        folders,
     )
+
+
+def _are_masks(parts: Sequence[Part]) -> bool:
+    """True where a list names masks, and none labels or boxes."""
+    named = any(part.roles is not None and part.roles.mask is not None for part in parts)
+    return named and all(part.labels is None and part.boxes is None for part in parts)
 
 
 def _sample(part: Part, row: int) -> str:
@@ -171,7 +193,8 @@ def _refuse_mixed(parts: Sequence[Part]) -> None:
         )
 
 
-def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDArray[np.int64] | None]:
+def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDArray[np.int64] | None, list[str]]:
+    """Split of each row, its fold (None: words say train, val and test), and what to say of it."""
     distinct = set(words)
     if "" in distinct:
         raise BadInput(f"{source}: {words.count('')} rows have no split; each wants train, val, test or a fold number.")
@@ -180,15 +203,31 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
         if TEST not in numbers.values():
             # Lists that know only train and val are scored on val.
             numbers = {word: TEST if number == VAL else number for word, number in numbers.items()}
-        return np.array([numbers[word] for word in words], dtype=np.int8), None
-    folds = {word: word.lower().removeprefix("fold").removeprefix("split").strip(" _-") for word in distinct}
-    if len(distinct) > 1 and all(fold.removesuffix(".0").isdigit() for fold in folds.values()):
-        fold_of = {word: int(float(fold)) for word, fold in folds.items()}
-        return np.zeros(len(words), dtype=np.int8), np.array([fold_of[word] for word in words], dtype=np.int64)
-    raise BadInput(
+        return np.array([numbers[word] for word in words], dtype=np.int8), None, []
+    fold_of = {word: number for word in distinct if (number := _fold_number(word)) is not None}
+    others = {numbers[word] for word in distinct - set(fold_of)}
+    if len(distinct) > 1 and not others:
+        return np.zeros(len(words), dtype=np.int8), np.array([fold_of[word] for word in words], dtype=np.int64), []
+    if fold_of and others == {TEST}:
+        made = np.array([TRAIN if word in fold_of else TEST for word in words], dtype=np.int8)
+        shown = ", ".join(map(str, sorted(set(fold_of.values()))[:5]))
+        return made, None, [f"fold numbers {shown} beside the word test: their rows are train"]
+    below = sorted(word for word in distinct - set(fold_of) if re.fullmatch(r"-\d+(\.0)?", word))
+    if fold_of and below:
+        raise BadInput(
+            f"{source}: the split column holds {below[0]} beside fold numbers, which some take for always train and "
+            "some for the test; write train, val and test in a column of its own, or leave these rows out."
+        )
+    raise NamesRows(
         f"{source}: the split column holds {', '.join(sorted(distinct)[:5])}; allowed: train, val and test, or two or "
-        "more fold numbers. Name another column with --split-column."
+        "more fold numbers. Name another column with --split-column.",
+        *sorted(distinct)[:5],
     )
+
+
+def _fold_number(word: str) -> int | None:
+    found = re.fullmatch(r"(?i)(?:fold|split)?[ _-]*(\d+)(?:\.0)?", word.strip())
+    return None if found is None or re.match(r"[ _]*-", word) else int(found[1])
 
 
 def _column(columns: Sequence[list[str] | None], sizes: Sequence[int]) -> list[str] | None:

@@ -29,6 +29,12 @@ class GroupRule:
     """The second best rule; "" where there was none."""
     change: str
     """What would change under the second best; "" where there was none."""
+    joined: tuple[str, ...] = ()
+    """Up to five ids whose spellings were joined: "P01 = p1"."""
+    doubt: str = ""
+    """Why the groups may be no patients, in a sentence; "" where nothing speaks for that."""
+    sites: bool = False
+    """The key was read off names and looks like hospitals: what they share is no fault, and shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,3 +65,7 @@ class Rows:
     """[n, 4] x0 y0 x1 y1 as shares of the picture; nan: no box in that row. A frame with k boxes has k rows."""
     digests: Sequence[str] | None
     """SHA-256 of the file of each row, "" where it was not found; None without `--data-root`."""
+    hashes: NDArray[np.uint64] | None = None
+    """[n] perceptual hash of each row's picture, 0 where there is none; None without `--data-root`."""
+    counts_only: bool = False
+    """Numbers in the names merely count stills: `start` is an order inside the group, and no time."""

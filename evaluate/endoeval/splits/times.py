@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from endoeval.splits.names import Strings, coded, without_modality
+from endoeval.splits.names import VIDEOS, Names, Strings, coded, without_modality
 
 Floats = NDArray[np.float64]
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -27,6 +27,11 @@ PROBE = 4000
 """Rows on which a form is tried before it is read off all."""
 MOSTLY = 0.95
 """Share of rows from which on a form counts as that of the list."""
+RUNNING = 1 / 3
+"""Share of the numbers up to the last that are there, above which numbers merely count what was kept of a group."""
+OF_A_VIDEO = r"(?i)(?:^|[^a-z])(?:frames?|frm|fr|videos?|vid|movies?|clips?|sequences?|seq|recordings?)(?:[^a-z]|$)"
+"""Words that make a number behind them, or in a group of that name, one of frames."""
+COUNTED = "numbers in the names merely count stills: they are taken as an order, not as times"
 
 
 def intervals(stems: Strings) -> tuple[Floats, Floats, NDArray[np.bool_]]:
@@ -92,6 +97,36 @@ def places(rest: Strings, groups: NDArray[np.int64]) -> tuple[Floats, Floats] | 
     if _several_counts(stems, groups, frame) >= SEVERAL:
         return None
     return frame, frame.copy()
+
+
+def merely_count(names: Names, groups: NDArray[np.int64], frame: Floats, key: str) -> bool:
+    """True where single numbers only count stills: through the whole list or anew in each group, nearly without holes.
+
+    Numbers of clips, numbers beside a word such as frame or video, and numbers that leave out most between them or
+    begin far from 1 are taken as times.
+
+    Args:
+        names: n names, cut.
+        groups: [n] group of each.
+        frame: [n] the number of each, nan where unknown; equal starts and ends.
+        key: what the groups are, in words.
+    """
+    probe = names.path.take(pa.array(np.linspace(0, len(frame) - 1, min(PROBE, len(frame))).astype(np.int64)))
+    films = pc.match_substring_regex(probe, r"(?i)\.(?:" + "|".join(VIDEOS) + ")$")
+    worded = pc.match_substring_regex(probe, OF_A_VIDEO)
+    if pc.mean(pc.or_(films, worded)).as_py() > 0.5 or pc.match_substring_regex(pa.scalar(key), OF_A_VIDEO).as_py():
+        return False
+    known = np.isfinite(frame)
+    number, group = frame[known].astype(np.int64), groups[known]
+    distinct = len(np.unique(number))
+    if distinct > 0.9 * len(number) and distinct > RUNNING * (number.max() - number.min() + 1):
+        return True
+    held = np.unique(np.stack([group, number]), axis=1)
+    first = np.flatnonzero(np.r_[True, held[0, 1:] != held[0, :-1]])
+    size = np.diff(np.r_[first, held.shape[1]])
+    low, high = held[1, first], held[1, first + size - 1]
+    dense = size > RUNNING * (high - np.minimum(low, 1) + 1)
+    return bool(size[dense].sum() > 0.5 * size.sum())
 
 
 def _several_counts(stems: Strings, groups: NDArray[np.int64], frame: Floats) -> float:

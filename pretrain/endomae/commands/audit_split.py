@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from endoeval.report.audit_files import write_audit, write_lists
-from endoeval.report.audit_words import faults, percent, sizes, state, verdict, without_names
+from endoeval.report.audit_words import faults, percent, sizes, state, taken_as, verdict, without_names
 from endoeval.splits.audit import Audit, audit
+from endoeval.splits.copies import copy_findings
+from endoeval.splits.naming import unnamed
 from endoeval.splits.propose import Proposal, propose
 from endomae.configs import AuditSplitConfig
-from endoshards.errors import BadInput, CheckFailed
+from endoshards.errors import BadInput, BadOption, CheckFailed, from_os_error
 from endoshards.files import refuse_source_tree
 
 LISTS = ("train.csv", "val.csv", "test.csv")
@@ -20,7 +23,44 @@ LISTS = ("train.csv", "val.csv", "test.csv")
 
 def run(config: AuditSplitConfig) -> None:
     """Read, say what was understood, check, write. Raises: CheckFailed where a check found faults."""
-    out = config.out or Path("results") / f"audit-{_name(config.test or config.train)}"
+    if not config.share:
+        _run(config)
+        return
+    try:
+        _run(config)
+    except (BadInput, BadOption) as error:
+        raise unnamed(error, _given(config)) from None
+    except OSError as error:
+        mended = from_os_error(error)
+        if mended is None:
+            raise
+        raise unnamed(mended, _given(config)) from None
+
+
+def _given(config: AuditSplitConfig) -> dict[str, str]:
+    """What the line holds that may name somebody, to the words that stand for it."""
+    made = {config.group_pattern: "the pattern"} if config.group_pattern else {}
+    paths = {
+        "the training list": config.train,
+        "the test list": config.test,
+        "the validation list": config.val,
+        "the table": config.groups,
+        "the data root": config.data_root,
+        "the folder": config.propose,
+        "the results": _out(config),
+    }
+    for words, path in paths.items():
+        if path is not None:
+            made |= {form: words for form in (str(path), str(path.resolve()), path.name)}
+    return made
+
+
+def _out(config: AuditSplitConfig) -> Path:
+    return config.out or Path("results") / f"audit-{_name(config.test or config.train)}"
+
+
+def _run(config: AuditSplitConfig) -> None:
+    out = _out(config)
     refuse_source_tree(out, f"endomae audit-split --out results/{out.name or 'audit'}")
     if config.propose is not None:
         refuse_source_tree(config.propose, f"endomae audit-split --propose {config.propose.name or 'lists'}-clean")
@@ -38,11 +78,13 @@ def run(config: AuditSplitConfig) -> None:
         classes=config.classes,
         data_root=config.data_root,
         published=config.published,
+        published_metric=config.published_metric,
     )
     shown = without_names(found) if config.share else found
     _say("understood:", *(f"  {line}" for line in shown.understood), *_groups(shown), "")
     _say(*verdict(shown), "")
     _say(*(f"{finding.kind}: {finding.text or finding.check}" for finding in shown.findings), "")
+    _say(*([said] if (said := taken_as(found)) is not None else []))
     _say(*(f"null row, {row.name}: accuracy {percent(row.accuracy)}" for row in shown.nulls))
     try:
         proposal = propose(found.rows, config.seed) if config.propose is not None else None
@@ -66,6 +108,7 @@ def _groups(shown: Audit) -> list[str]:
         return ["  no group key: independence cannot be shown"]
     lines = [f"  groups: {rule.name}, {rule.count:,} of them; {rule.why}"]
     lines += [f"  for example: {', '.join(rule.examples)}"] if rule.examples else []
+    lines += [f"  spellings taken as one: {', '.join(rule.joined)}"] if rule.joined else []
     return lines + ([f"  second best: {rule.second}; {rule.change}"] if rule.second else [])
 
 
@@ -73,11 +116,17 @@ def _proposed(proposal: Proposal, folder: Path, config: AuditSplitConfig) -> Non
     """Write the lists, and put them to the same audit."""
     files = {path.stem: path for path in write_lists(proposal.rows, folder)}
     again = audit(files["train"], files["test"], files.get("val"), group_column="group", classes=config.classes)
+    copies = copy_findings(proposal.rows) if proposal.rows.digests is not None else []
+    again = replace(again, findings=(*again.findings, *copies))
     again = without_names(again) if config.share else again
     counted = ", ".join(f"{word} {count:,}" for word, count in sizes(proposal.rows).items())
     where = "" if config.share else f" in {folder}"
     _say(f"proposed{where}: {counted}", *(f"  {said}" for said in proposal.not_kept))
     _say(f"  the same audit on it: {state(again)}", *(f"  {fault.text or fault.check}" for fault in faults(again)))
+    if config.data_root is not None:
+        found = [copy for copy in copies if copy.check != "files-missing"]
+        said = "; ".join(copy.text for copy in found) or "no equal bytes, no near copies"
+        _say(f"  copies between its lists: {said}")
 
 
 def _refuse_own_lists(config: AuditSplitConfig, folder: Path) -> None:

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 
 from endoeval.splits import audit
+from endoeval.splits.copies import copy_findings
+from endoeval.splits.propose import propose
+from endoeval.splits.rows import TEST, TRAIN
+from endomae.commands.audit_split import run
+from endomae.configs import AuditSplitConfig
 from endoshards.errors import BadInput
 
 
@@ -80,3 +85,53 @@ def test_copies_between_class_folders_are_found_from_the_folder_above(tmp_path, 
     assert [(f.check, f.count) for f in found if f.check.startswith(("bytes", "near", "files"))] == [
         ("bytes-train-test", 1)
     ]
+
+
+def darker(pixels: np.ndarray) -> np.ndarray:
+    return cv2.convertScaleAbs(pixels, alpha=0.85)
+
+
+def test_a_proposal_keeps_near_copies_in_one_part(tmp_path):
+    rows = [(f"case_{p:02d}_{i * 50}.jpg", "ab"[(p + i) % 2]) for p in range(24) for i in range(3)]
+    for i, (name, _) in enumerate(rows):
+        # Cases 12 to 19 hold a picture of cases 0 to 7, encoded again and darker.
+        p, j = divmod(i, 3)
+        twin = 3 * (p - 12) + j if 12 <= p < 20 and j == 0 else None
+        write(tmp_path, name, picture(i) if twin is None else darker(picture(twin)), 95 if twin is None else 60)
+    found = audit(rows[:36], rows[36:], data_root=tmp_path)
+    assert {f.check: f.count for f in found.findings} == {"near-train-test": 8}
+    for seed in range(5):
+        made = propose(found.rows, seed)
+        assert copy_findings(made.rows) == []
+        assert "8 groups that hold a near copy of another's picture stay with it." in made.not_kept
+        assert {int((made.rows.splits == split).sum()) for split in (TRAIN, TEST)} == {36}
+
+
+def test_near_copies_that_chain_all_groups_are_left_apart_and_said(tmp_path):
+    rows = [(f"case_{p:02d}_{i * 50}.jpg", "ab"[(p + i) % 2]) for p in range(8) for i in range(3)]
+    for i, (name, _) in enumerate(rows):
+        write(tmp_path, name, picture(0 if i % 3 == 0 else i), 60 + i)
+    found = audit(rows[:12], rows[12:], data_root=tmp_path)
+    made = propose(found.rows)
+    assert "Near copies join all groups into one: they are left on both sides." in made.not_kept
+    assert [f.check for f in copy_findings(made.rows)] == ["near-train-test"]
+
+
+def test_the_command_puts_the_proposal_to_the_copies_check(tmp_path, capsys):
+    for p in range(12):
+        for i in range(3):
+            pixels = picture(3 * p + i) if p != 9 or i else darker(picture(0))
+            write(tmp_path, f"data/images/case_{p:02d}_{i * 50}.jpg", pixels, 60 + p)
+    for name, cases in (("train", range(6)), ("test", range(6, 12))):
+        lines = [f"images/case_{p:02d}_{i * 50}.jpg,{'ab'[(p + i) % 2]}" for p in cases for i in range(3)]
+        (tmp_path / f"{name}.csv").write_text("file,label\n" + "\n".join(lines) + "\n")
+    run(
+        AuditSplitConfig(
+            train=tmp_path / "train.csv", test=tmp_path / "test.csv", data_root=tmp_path / "data",
+            propose=tmp_path / "clean", out=tmp_path / "out",
+        )
+    )  # fmt: skip
+    said = capsys.readouterr().out
+    assert "note: 1 row of test looks like a row of train" in said
+    assert "  the same audit on it: clean" in said
+    assert "  copies between its lists: no equal bytes, no near copies" in said

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from endoeval.splits import audit
 from endoeval.splits.read import read
 from endoshards.errors import BadInput
 
@@ -83,3 +84,69 @@ def test_keys_of_a_json_object_that_say_nothing_are_refused(held, message, tmp_p
     path.write_text(json.dumps(held))
     with pytest.raises(BadInput, match=message):
         read(path)
+
+
+def test_a_comma_behind_every_line_hides_no_header(tmp_path):
+    path = tmp_path / "l.csv"
+    path.write_text("file,label,\n" + "".join(f"{n},{w},\n" for n, w in ROWS))
+    table = read(path)
+    assert table.names == NAMES
+    assert table.labels == [w for _, w in ROWS]
+
+
+def test_splits_of_a_json_object_may_map_names_to_labels(tmp_path):
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps({"train": dict(ROWS[:20]), "test": dict(ROWS[20:])}))
+    table = read(path)
+    assert table.names == NAMES
+    assert table.labels == [w for _, w in ROWS]
+    assert table.splits.tolist() == [0] * 20 + [2] * (len(ROWS) - 20)
+
+
+def test_a_label_that_is_no_word_is_refused_in_few_words(tmp_path):
+    path = tmp_path / "l.json"
+    path.write_text(json.dumps([{"file": n, "label": {"name": "x" * 500}} for n, _ in ROWS]))
+    with pytest.raises(BadInput, match="have the label") as caught:
+        audit(path)
+    assert len(str(caught.value)) < 300
+
+
+COCO = {
+    "no image_id": ({"annotations": [{"bbox": [1, 2, 3, 4]}]}, "annotation 1 has no image_id"),
+    "no id": ({"images": [{"file_name": "a.jpg"}]}, "image 1 has no id"),
+    "words for numbers": ({"annotations": [{"image_id": 1, "bbox": ["a", 2, 3, 4]}]}, "annotation 1 has the bbox"),
+    "three numbers": ({"annotations": [{"image_id": 1, "bbox": [2, 3, 4]}]}, "annotation 1 has the bbox"),
+    "names for images": ({"images": ["a.jpg"], "annotations": ["x"]}, "image 1 has no id"),
+    "a category without id": ({"categories": [{"name": "polyp"}]}, "category 1 has no id"),
+    "a size that is a word": ({"images": [{"id": 1, "file_name": "a.jpg", "width": "w"}]}, "image 1 has the width w"),
+    "no list": ({"annotations": {"a": 1}}, "annotations is no list"),
+}
+
+
+@pytest.mark.parametrize("fault", sorted(COCO))
+def test_coco_that_is_broken_is_refused(fault, tmp_path):
+    held, message = COCO[fault]
+    whole = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "categories": []} | held
+    (tmp_path / "l.json").write_text(json.dumps(whole))
+    with pytest.raises(BadInput, match=message):
+        read(tmp_path / "l.json")
+
+
+def test_boxes_of_no_listed_picture_are_counted(tmp_path):
+    held = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": i, "bbox": [1, 2, 3, 4]} for i in
+            (1, 2, 2)]}  # fmt: skip
+    (tmp_path / "l.json").write_text(json.dumps(held))
+    assert "2 boxes are left out: no listed picture holds them" in read(tmp_path / "l.json").understood
+
+
+def test_columns_of_unequal_length_in_memory_are_refused():
+    with pytest.raises(BadInput, match=r"the train list has columns of unequal length \(file 2, label 1\)"):
+        audit({"file": ["a", "b"], "label": ["x"]}, {"file": ["c"], "label": ["x"]})
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_no_label_in_memory_is_no_class(nothing):
+    rows = [(f"case_{p}_{i * 50}.jpg", "ab"[(p + i) % 2]) for p in range(16) for i in range(4)]
+    found = audit([(name, nothing if i % 4 == 3 else label) for i, (name, label) in enumerate(rows[:32])], rows[32:])
+    assert found.rows.classes == ("a", "b")
+    assert int((found.rows.labels < 0).sum()) == 8

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from endoeval.report.audit_files import markdown
+from endoeval.report.audit_page import audit_page
+from endoeval.report.audit_words import OWN_WORDS, state
 from endoeval.splits import audit
 
 CASES = range(8)
@@ -42,6 +45,20 @@ def test_cases_counted_anew_behind_the_word_of_the_split_are_not_shared():
     found = audit(rows("train", 8), rows("test", 5))
     assert found.rule is not None
     assert found.rule.count == 13
+
+
+@pytest.mark.parametrize("spell", ["{}_case{}", "{}Case{}", "{}case{}", "{}{:03d}", "{}/case{}", "set{}-{}"])
+@pytest.mark.parametrize("words", [("train", "test"), ("Train", "Test"), ("TRAIN", "TEST"), ("training", "validation")])
+def test_keys_that_hold_the_word_of_their_own_list_are_never_clean(spell, words):
+    def rows(word: str, cases: int) -> list[tuple[str, str]]:
+        return [(f"{spell.format(word, p)}_{i}.jpg", WORDS[(p + i) % 2]) for p in range(cases) for i in FRAMES]
+
+    train, other = rows(words[0], 9), rows(words[1], 8)
+    found = audit(train, other) if words[1].lower() == "test" else audit(train, rows("test", 7), other)
+    assert state(found) == OWN_WORDS
+    assert "own-words" in {f.check for f in found.findings}
+    assert OWN_WORDS in markdown(found)
+    assert OWN_WORDS in audit_page(found)
 
 
 @pytest.mark.parametrize("labels", ["the words", "numbers"])
