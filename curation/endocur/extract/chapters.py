@@ -27,7 +27,7 @@ from endoshards.errors import told_of
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
 from endoshards.tar import END, header, padding
 
-EXTRACT_VERSION = "2"
+EXTRACT_VERSION = "3"
 """Raised whenever stored pixels or masks of any source may change; stands in every row."""
 
 

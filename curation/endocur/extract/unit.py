@@ -66,6 +66,7 @@ def extract_video(task: VideoTask) -> UnitMarker:
 
     Raises: UnitFailed with a reason that holds no name.
     """
+    before = _state(task.path)
     try:
         config = task.config
         asked = Asked(config.sampling, None if config.all_frames else config.fps)
@@ -77,6 +78,10 @@ def extract_video(task: VideoTask) -> UnitMarker:
         counts, chapters = _store(task, source, found)
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
+    if _state(task.path) != before:
+        for number in range(chapters):  # they may hold frames that the bytes this unit is named by do not have
+            chapter_files(Corpus(task.root), task.unit, number).marker.unlink(missing_ok=True)
+        raise UnitFailed("it changed while it was read; extract again when it is complete")
     reason = source.damage.reason()
     if counts.dropped.get(UNSEEN_SHAPE):
         reason = "; ".join(filter(None, [reason, f"{counts.dropped[UNSEEN_SHAPE]} frames of a size seen too rarely"]))
@@ -105,6 +110,15 @@ def extract_video(task: VideoTask) -> UnitMarker:
     )
     write_marker(Corpus(task.root), marker)
     return marker
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """(bytes, time of change) of a file; a source is named by its bytes, so they must stay what they are."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def open_source(
