@@ -35,7 +35,9 @@ def _workers() -> int | None:
 class ExtractConfig:
     """Options of `endocur extract`."""
 
-    inputs: tuple[Path, ...] = option(MISSING, "Folders, files or globs: videos, numbered pictures and stills.", how=True, argument=True)
+    inputs: tuple[Path, ...] = option(
+        MISSING, "Folders, files or globs: videos, numbered pictures and stills.", how=True, argument=True
+    )
     corpus: Path = _corpus()
     fps: float = option(1.0, "Frames a second of presentation time to keep.")
     all_frames: bool = option(False, "Keep each frame instead of --fps.")
