@@ -18,6 +18,7 @@ from endocur.extract.gather import gather
 from endocur.extract.groups import read_groups
 from endocur.extract.inputs import Found
 from endocur.extract.patterns import read_patterns
+from endocur.extract.sequence_guard import thumbnail
 from endocur.extract.sequence_names import FRAME_PATTERN, tracks_of, twins
 from endocur.extract.sequence_track import HASHED, Entry, Timing, make_track, sequence_sha256, spread
 from endoshards.errors import BadInput, BadOption
@@ -326,3 +327,12 @@ def test_pictures_named_one_by_one_are_a_sequence_too(tmp_path: Path) -> None:
 def test_a_limit_counts_a_sequence_once(tmp_path: Path) -> None:
     found = inputs(drawn.real_colon(tmp_path / "s"), sequence_fps=25.0, limit=1)
     assert [len(item.track) for item in found] == [14]
+
+
+@given(
+    st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"BM", b"GIF89a", b"RIFF"]),
+    st.binary(max_size=80),
+)
+def test_the_look_at_pictures_bears_any_bytes(head: bytes, rest: bytes) -> None:
+    seen = thumbnail(head + rest)
+    assert seen is None or seen[0].shape == (32, 32)

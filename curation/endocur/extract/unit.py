@@ -120,8 +120,12 @@ def extract_video(task: VideoTask) -> UnitMarker:
 def _source(task: VideoTask) -> Source:
     if task.track is not None and task.timing is not None:
         return NumberedPictures(task.track, task.timing, task.config, beat)
-    if task.timing is not None:
-        return Retimed(Video(task.path, beat), task.timing)
+    video = _video(task)
+    # it counts frames, so the video must give each of them
+    return video if task.timing is None else Retimed(video, task.timing)
+
+
+def _video(task: VideoTask) -> Source:
     if task.config.decoder == "decord":
         from endocur.extract.decord import DecordVideo
 
