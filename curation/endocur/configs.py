@@ -41,6 +41,12 @@ class ExtractConfig:
     corpus: Path = _corpus()
     fps: float = option(1.0, "Frames a second of presentation time to keep.")
     all_frames: bool = option(False, "Keep each frame instead of --fps.")
+    sampling: Literal["auto", "exact", "keyframes"] = option(
+        "auto",
+        "exact: the first frame at or after each tick of --fps; keyframes: the first key frame; auto: key frames "
+        "where they are as dense as asked, else exact.",
+        before="exact",
+    )
     stills: bool = option(False, "The pictures are unrelated stills, not a numbered sequence.", how=True)
     # of a unit's rate its own marker keeps account, so the rates are no part of the corpus's settings
     sequence_fps: float | None = option(
@@ -98,6 +104,7 @@ class ExtractConfig:
         if self.all_frames and self.fps != ExtractConfig.fps:
             raise BadOption(f"--all-frames and --fps {self.fps:g} were both given; give one of them.")
         self._check_sequences()
+        self._check_sampling()
         if self.groups is not None and self.group_pattern is not None:
             raise BadOption("--groups and --group-pattern were both given; give one of them.")
         index, _, count = self.part.partition("/")
@@ -125,6 +132,15 @@ class ExtractConfig:
                 f"--frame-pattern {self.frame_pattern!r} has no group frame; write the number as (?P<frame>[0-9]+) and "
                 "what tells sequences apart as (?P<seq>...)."
             )
+
+    def _check_sampling(self) -> None:
+        """`auto` is `exact` wherever nothing is left to choose. Raises: BadOption for what excludes each other."""
+        if self.sampling == "keyframes" and self.all_frames:
+            raise BadOption("--all-frames and --sampling keyframes were both given; give one of them.")
+        if self.sampling == "keyframes" and self.decoder != "pyav":
+            raise BadOption(f"--sampling keyframes needs --decoder pyav, not {self.decoder}; leave one of them out.")
+        if self.sampling == "auto" and (self.all_frames or self.decoder != "pyav"):
+            object.__setattr__(self, "sampling", "exact")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +278,9 @@ class ReportConfig:
 class DoctorConfig:
     """Options of `endocur doctor`."""
 
+    decode: Path | None = option(
+        None, "A video: is it the same decoded twice and by seeks, how would extract read it, what is odd.", how=True
+    )
     json: bool = option(False, "Print as JSON.", how=True)
 
 

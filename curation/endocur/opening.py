@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from endocur.account import DECIDING
+from endocur.configs import ExtractConfig
 from endocur.corpus import FORMAT, Corpus, read_settings
 from endoshards.errors import BadInput
 from endoshards.files import TEMPORARY, refuse_source_tree, write_atomic
+from endoshards.settings import before
 
 _UNIT = r"(?:stills-)?[0-9a-f]{16}"
 _CHAPTER = rf"{_UNIT}\.\d{{3,}}"
@@ -50,7 +52,8 @@ def open_for_extract(
                 "Ids of two keys never match, so they are not mixed."
             )
         if not restart:
-            _refuse_other_config(root, settings.get("extract", {}), wanted)
+            came_later = before(ExtractConfig)
+            _refuse_other_config(root, came_later | settings.get("extract", {}), came_later | wanted)
             if keep_names and not settings.get("keep_names"):
                 _write_settings(corpus, settings | {"keep_names": True})
             return corpus

@@ -26,7 +26,15 @@ from endoshards.files import fingerprint
 C = TypeVar("C")
 
 
-def option(default: Any, help: str, *, how: bool = False, argument: bool = False, flag: str | None = None) -> Any:
+def option(
+    default: Any,
+    help: str,
+    *,
+    how: bool = False,
+    argument: bool = False,
+    flag: str | None = None,
+    before: object = None,
+) -> Any:
     """A config field.
 
     Args:
@@ -35,8 +43,10 @@ def option(default: Any, help: str, *, how: bool = False, argument: bool = False
         how: True for workers, engines, time-outs, paths, logs: it enters no fingerprint.
         argument: True for a positional argument.
         flag: the option's name where it is not the field's name with dashes.
+        before: the value that stands for what versions without this field did: at that value the field is left out
+            of `what`, so that fingerprints and stored settings of those versions stay valid.
     """
-    metadata = {"help": help, "how": how, "argument": argument, "flag": flag}
+    metadata = {"help": help, "how": how, "argument": argument, "flag": flag, "before": before}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -76,12 +86,29 @@ def load(
 
 
 def what(config: Any) -> dict[str, object]:
-    """The fields that decide the bytes of the result (all but *how*), as plain JSON values."""
+    """The fields that decide the bytes of the result (all but *how*), as plain JSON values.
+
+    A field that came later is left out at the value that stands for the time before it.
+    """
     return {
         field.name: _plain(getattr(config, field.name))
         for field in dataclasses.fields(config)
-        if not field.metadata.get("how")
+        if not field.metadata.get("how") and not _as_before(config, field)
     }
+
+
+def before(kind: type) -> dict[str, object]:
+    """Name -> value of the fields that `what` leaves out where nothing else was said."""
+    return {
+        field.name: field.metadata["before"]
+        for field in dataclasses.fields(kind)
+        if field.metadata.get("before") is not None
+    }
+
+
+def _as_before(config: Any, field: dataclasses.Field[Any]) -> bool:
+    value = field.metadata.get("before")
+    return value is not None and getattr(config, field.name) == value
 
 
 def config_fingerprint(config: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import time
 
@@ -23,6 +24,10 @@ def work(item: object) -> object:
         os.kill(os.getpid(), signal.SIGKILL)
     if word == "hang":
         time.sleep(600)
+    if word == "native":
+        re.match(
+            r"(a+)+$", "a" * 60 + "b"
+        )  # years in C with the interpreter locked: no signal is heard, no thread runs
     if word == "slow":
         for _ in range(6):
             time.sleep(0.4)

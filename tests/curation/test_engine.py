@@ -52,6 +52,12 @@ def test_a_worker_without_a_beat_is_ended_and_one_that_beats_is_not() -> None:
     assert (found[1], found[2]) == ("done", 25)
 
 
+def test_an_endless_native_loop_is_ended_from_outside_and_costs_its_unit_only() -> None:
+    found = {index: result for index, result, _ in map_units(work, ["native", "square 3"], workers=2, timeout_s=3)}
+    assert found[1] == 9
+    assert isinstance(found[0], Failure) and "ended by the watchdog" in found[0].reason
+
+
 def test_the_seconds_of_each_unit_are_told() -> None:
     took = {index: seconds for index, _, seconds in map_units(work, ["slow", "square 1"], workers=1, timeout_s=60)}
     assert took[0] > 2.4 > took[1]

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endocur.extract.colour import KR_KB, Colour, colour_of, to_jpeg
-from endocur.extract.decode import Video, planes_of
+from endocur.extract.decode import Video
 from endocur.extract.geometry import Shape, fit
+from endocur.extract.media import planes_of
 from endocur.extract.planes import Planes, encode, stored_planes, to_rgb
 
 UNSAID, BT709, BT470BG, LIMITED, FULL = 2, 1, 5, 1, 2

@@ -143,6 +143,26 @@ def test_a_video_without_a_frame_fails_by_a_reason_and_leaves_no_file(tmp_path: 
     assert not (tmp_path / "c").exists() or files(tmp_path / "c") == {}
 
 
+@pytest.mark.parametrize("name", ["v.ts", "v.mkv"])
+def test_a_file_that_grows_while_it_is_read_fails_with_what_to_do_and_is_no_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path = write_video(tmp_path / name, textures(50))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+
+    def grow(done: int = 0) -> None:
+        if done and path.stat().st_size < len(whole):
+            with path.open("ab") as file:
+                file.write(whole[path.stat().st_size :])
+
+    monkeypatch.setattr(endocur.extract.unit, "beat", grow)
+    with pytest.raises(UnitFailed, match="it changed while it was read; extract again when it is complete"):
+        extract_video(video_task(path, tmp_path / "c"))
+    assert not list(Corpus(tmp_path / "c").units.glob("*.json"))
+    assert extract_video(video_task(path, tmp_path / "c")).frames == 50
+
+
 def test_both_sizes_of_a_stream_that_changes_have_views_of_their_own(tmp_path: Path) -> None:
     data = [write_video(tmp_path / f"{w}.h264", textures(20, (w, 120))).read_bytes() for w in (160, 200)]
     (tmp_path / "v.h264").write_bytes(b"".join(data))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from endoshards.errors import told_of
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
 from endoshards.tar import END, header, padding
 
-EXTRACT_VERSION = "2"
+EXTRACT_VERSION = "3"
 """Raised whenever stored pixels or masks of any source may change; stands in every row."""
 
 
@@ -96,8 +96,14 @@ class ChapterWriter:
         self._scores.append((name, score_inside(picture.jpeg, self._where(picture.stencil))))
         self._at += sum(map(len, data))
 
-    def finish(self, fingerprint: str) -> int:
-        """Put everything in its place, the marker last. Returns: number of frames."""
+    def finish(self, fingerprint: str, until_here: Mapping[str, object] | None = None) -> int:
+        """Put everything in its place, the marker last.
+
+        Args:
+            fingerprint: of settings and unit.
+            until_here: counts of the unit up to the end of this chapter's time, for a run that goes on from here.
+        Returns: number of frames.
+        """
         assert self._tar is not None, "the chapter is finished"
         with told_of(self._files.frames_tar):
             self._tar.write(END)
@@ -110,7 +116,8 @@ class ChapterWriter:
         write_chapter_table(self._files.frames_table, self._columns)
         write_masks(self._files.views, self._unpacked())
         write_scores(self._files.scores, self._scores)
-        write_json(self._files.marker, {"frames": self.frames, "fingerprint": fingerprint})
+        facts = {"frames": self.frames, "fingerprint": fingerprint}
+        write_json(self._files.marker, facts | ({} if until_here is None else {"until_here": dict(until_here)}))
         return self.frames
 
     def _where(self, stencil: Stencil) -> Region:
@@ -162,9 +169,9 @@ class ChapterWriter:
         }
 
 
-def finished_chapter(marker: Path, fingerprint: str) -> int | None:
-    """Frames of a finished chapter of this fingerprint; None if it must be written."""
+def chapter_facts(marker: Path, fingerprint: str) -> Mapping[str, Any] | None:
+    """What the marker of a finished chapter of this fingerprint says; None if the chapter must be written."""
     if not marker.is_file():
         return None
-    value = read_json(marker)
-    return int(value["frames"]) if value.get("fingerprint") == fingerprint else None
+    value: Mapping[str, Any] = read_json(marker)
+    return value if value.get("fingerprint") == fingerprint else None

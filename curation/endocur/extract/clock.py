@@ -40,11 +40,11 @@ class Clock:
         if not self._stamped:  # frames without a stamp may come first
             self._stamped, self._zero_us = True, self._last_us + self._frame_us() if self._index else 0
             self._zero_raw = self._last_raw = pts
-        step_us = _us(pts - self._last_raw, time_base)
+        step_us = microseconds(pts - self._last_raw, time_base)
         if step_us < 0 or step_us > LEAP_US:
             self._segments += 1
             self._zero_raw, self._zero_us = pts, self._last_us + self._frame_us()
-        us = self._zero_us + _us(pts - self._zero_raw, time_base)
+        us = self._zero_us + microseconds(pts - self._zero_raw, time_base)
         self._last_raw = pts
         flag = "clock" if self._segments else ""
         if us <= self._last_us:
@@ -54,7 +54,7 @@ class Clock:
 
     def _made(self) -> Moment:
         """Index over rate; in a file that has stamps elsewhere, one frame after the last."""
-        us = self._last_us + self._frame_us() if self._stamped else _us(self._index, 1 / self._rate)
+        us = self._last_us + self._frame_us() if self._stamped else microseconds(self._index, 1 / self._rate)
         flag = ""
         if us <= self._last_us:
             us, flag = self._last_us + 1, "equal"
@@ -62,9 +62,21 @@ class Clock:
         return Moment(us, True, flag)
 
     def _frame_us(self) -> int:
-        return max(1, _us(1, 1 / self._rate))
+        return max(1, microseconds(1, 1 / self._rate))
 
 
-def _us(steps: int, time_base: Fraction) -> int:
+class PlainClock:
+    """Moments in a file whose stamps only rise and never leap, from anywhere in it; equal to those of `Clock`."""
+
+    def __init__(self, first: int) -> None:
+        """`first`: stamp of the first shown frame."""
+        self._first = first
+
+    def moment(self, pts: int, time_base: Fraction) -> Moment:
+        """When a frame is shown."""
+        return Moment(microseconds(pts - self._first, time_base))
+
+
+def microseconds(steps: int, time_base: Fraction) -> int:
     """Microseconds, rounded half up, in whole numbers: no float ever holds a time stamp."""
     return (2 * steps * time_base.numerator * 1_000_000 + time_base.denominator) // (2 * time_base.denominator)

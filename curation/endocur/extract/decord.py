@@ -15,8 +15,9 @@ import numpy as np
 
 from endocur.extract.clock import Clock
 from endocur.extract.container import is_truncated
-from endocur.extract.decode import Video, declared_rate, opened
+from endocur.extract.decode import Video
 from endocur.extract.geometry import Shape
+from endocur.extract.media import declared_rate, opened
 from endocur.extract.planes import from_rgb, to_rgb
 from endocur.extract.source import Damage, Frame, Unreadable
 from endoshards.errors import BadInput

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from endocur.account import counted, duration
 from endocur.configs import ExtractConfig
-from endocur.extract.decode import declared_rate, opened
+from endocur.extract.media import declared_rate, opened
 from endocur.extract.source import Unreadable
 
 SAMPLED = 24

@@ -39,6 +39,8 @@ class Frame:
     planes: Planes
     follows: bool = True
     """The frame before it is the one shown just before it: what moved between them can be measured."""
+    may_be_kept: bool = True
+    """False for frames that were decoded on the way and are none of those asked for."""
 
 
 @dataclass

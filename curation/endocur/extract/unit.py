@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from endocur.configs import ExtractConfig
 from endocur.corpus import CHAPTER_S, Corpus, InputRow, UnitMarker, chapter_files, write_marker
 from endocur.engine import UnitFailed, beat
-from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, finished_chapter
+from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, chapter_facts
+from endocur.extract.counts import DAMAGED, NOT_DECODED, NOT_SAMPLED, UNSEEN_SHAPE, Counts, counts_of
 from endocur.extract.decode import Video
-from endocur.extract.motion import MotionMeter
+from endocur.extract.motion import UNKNOWN, MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
-from endocur.extract.sampling import Every, Ticks, chapter_of
+from endocur.extract.sampling import Asked, Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
 from endocur.extract.sequence_source import NumberedPictures, Retimed
 from endocur.extract.sequence_track import Timing, Track
@@ -22,11 +24,6 @@ from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
 from endoshards.files import write_atomic
-
-NOT_SAMPLED = "not sampled"
-NOT_DECODED = "not decoded"
-DAMAGED = "damaged"
-UNSEEN_SHAPE = "shape not probed"
 
 
 @dataclass(frozen=True)
@@ -53,20 +50,6 @@ class VideoTask:
         return self.inputs[0].group
 
 
-@dataclass
-class Counts:
-    """Frames of a unit; seen = kept + sum of dropped."""
-
-    seen: int = 0
-    kept: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    def drop(self, reason: str, n: int = 1) -> None:
-        """Count `n` dropped for `reason`."""
-        if n:
-            self.dropped[reason] = self.dropped.get(reason, 0) + n
-
-
 class Picker(Protocol):
     """Which frames are kept: `sampling.Ticks` or `sampling.Every`."""
 
@@ -81,15 +64,20 @@ def extract_video(task: VideoTask) -> UnitMarker:
 
     Raises: UnitFailed with a reason that holds no name.
     """
+    before = _state(task.path)
     try:
         source = _source(task)
         detector = TextDetector() if task.config.text_detection else None
         found = probe(source, max_side=task.config.max_side, detector=detector)
         del detector  # its model is half of a worker's memory
         beat()
-        counts, chapters, last_us = _store(task, source, found)
+        counts, chapters = _store(task, source, found)
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
+    if _state(task.path) != before:
+        for number in range(chapters):  # they may hold frames that the bytes this unit is named by do not have
+            chapter_files(Corpus(task.root), task.unit, number).marker.unlink(missing_ok=True)
+        raise UnitFailed("it changed while it was read; extract again when it is complete")
     reason = source.damage.reason()
     if counts.dropped.get(UNSEEN_SHAPE):
         reason = "; ".join(filter(None, [reason, f"{counts.dropped[UNSEEN_SHAPE]} frames of a size seen too rarely"]))
@@ -107,21 +95,31 @@ def extract_video(task: VideoTask) -> UnitMarker:
         extras={
             "seen": counts.seen,
             "dropped": counts.dropped,
-            "last_us": last_us,
+            "last_us": counts.last_us,
             "version": EXTRACT_VERSION,
             "views": [_view_facts(segment) for segment in found.segments.values()],
         }
+        | ({"reading": source.told()} if isinstance(source, Video) else {})
+        | ({} if _alone(source) else {"freezes": counts.freezes.told()})
         | _rate_facts(task),
     )
     write_marker(Corpus(task.root), marker)
     return marker
 
 
+def _state(path: Path) -> tuple[int, int]:
+    """(bytes, time of change) of a file; a source is named by its bytes, so they must stay what they are."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
 def _source(task: VideoTask) -> Source:
     if task.track is not None and task.timing is not None:
         return NumberedPictures(task.track, task.timing, task.config, beat)
     video = _video(task)
-    # it counts frames, so the video must give each of them
     return video if task.timing is None else Retimed(video, task.timing)
 
 
@@ -130,36 +128,50 @@ def _video(task: VideoTask) -> Source:
         from endocur.extract.decord import DecordVideo
 
         return DecordVideo(task.path, beat)
-    return Video(task.path, beat)
+    config = task.config
+    if task.timing is not None:  # times come from the count of frames, so each must be given
+        return Video(task.path, beat, Asked())
+    return Video(task.path, beat, Asked(config.sampling, None if config.all_frames else config.fps))
 
 
-def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, int]:
-    """Write all chapters. Returns: counts, number of chapters, time of the last frame seen in us."""
-    corpus, counts = Corpus(task.root), Counts()
+def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int]:
+    """Write all chapters that are not there yet. Returns: counts, number of chapters."""
+    corpus = Corpus(task.root)
     picker: Picker = Every() if task.config.all_frames else Ticks(task.config.fps)
     end_us = None if task.config.minutes is None else round(task.config.minutes * 60_000_000)
+    frames, chapter, counts = _gone_on_with(task, source, picker)
+    begin_us, at = round(chapter * CHAPTER_S * 1_000_000), chapter
     meter = MotionMeter()
-    last_us = chapter = 0
+    ends: dict[int, dict[str, object]] = {}
     with ExitStack() as stack:
         writer = _open(stack, corpus, task, chapter)
-        for frame in source.frames():
+        for frame in frames:
             us = frame.moment.us
             if end_us is not None and us >= end_us:
                 break
-            beat(1)
-            counts.seen, last_us = counts.seen + 1, us
             segment = found.segments.get(frame.shape)
+            motion = UNKNOWN
+            if not frame.follows:
+                meter.forget()
+            if segment is not None:
+                motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
+            if us < begin_us:  # decoded for what follows it
+                continue
+            for passed in range(at, chapter_of(us, CHAPTER_S)):
+                at = passed + 1
+                if not source.damage.reason():
+                    ends[passed] = counts.value()
+            beat(1)
+            counts.seen, counts.last_us = counts.seen + 1, us
+            counts.freezes.see(us, motion.is_frozen)
             if segment is None:
                 counts.drop(UNSEEN_SHAPE)
                 continue
-            if not frame.follows:
-                meter.forget()
-            motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
-            if not picker.wants(us):
+            if not (frame.may_be_kept and picker.wants(us)):
                 counts.drop(NOT_SAMPLED)
                 continue
             while chapter < chapter_of(us, CHAPTER_S):
-                _close(writer, task)
+                _close(writer, task, ends.get(chapter))
                 chapter += 1
                 writer = _open(stack, corpus, task, chapter)
             counts.kept += 1
@@ -167,26 +179,70 @@ def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, 
                 writer.add(_picture(task, frame, segment, motion._asdict()))
         if not counts.seen:
             raise Unreadable("no frame can be decoded")
-        _close(writer, task)
+        _close(writer, task, None)
+    _count_undecoded(counts, source, end_us)
+    return counts, chapter + 1
+
+
+def _gone_on_with(task: VideoTask, source: Source, picker: Picker) -> tuple[Iterator[Frame], int, Counts]:
+    """Frames from the first chapter that is not finished, its number, and the counts of all before it.
+
+    Where a file cannot be entered in the middle with the same result, everything is decoded again from its beginning,
+    and chapters that are there are not written again.
+    """
+    corpus, chapter = Corpus(task.root), 0
+    said: Mapping[str, Any] | None = None
+    while (marker := chapter_facts(chapter_files(corpus, task.unit, chapter).marker, task.fingerprint)) is not None:
+        if "until_here" not in marker:
+            break
+        chapter, said = chapter + 1, marker["until_here"]
+    begin_us = round(chapter * CHAPTER_S * 1_000_000)
+    if said is None or not isinstance(source, Video) or UNSEEN_SHAPE in said["dropped"]:
+        return source.frames(), 0, Counts()
+    frames = source.frames_from(begin_us)
+    if frames is None:
+        return source.frames(), 0, Counts()
+    for us in source.candidates_before(begin_us):
+        picker.wants(us)
+    counts = counts_of(said)
+    beat(counts.seen)
+    return frames, chapter, counts
+
+
+def _alone(source: Source) -> bool:
+    """Whether frames were decoded without their neighbours."""
+    if isinstance(source, NumberedPictures):
+        return source.passed > 0
+    return isinstance(source, Video) and source.reading[0].alone
+
+
+def _count_undecoded(counts: Counts, source: Source, end_us: int | None) -> None:
+    """Add what was left out as damaged, and what key frames alone passed over."""
     counts.seen += source.damage.corrupt
     counts.drop(DAMAGED, source.damage.corrupt)
     if isinstance(source, NumberedPictures):
         counts.seen += source.passed
         counts.drop(NOT_DECODED, source.passed)
-        last_us = source.last_us
-    return counts, chapter + 1, last_us
+        counts.last_us = source.last_us
+    if isinstance(source, Video) and _alone(source):
+        shown = source.facts.shown_before(end_us)
+        passed = max(0, shown - counts.seen)
+        counts.seen += passed
+        counts.drop(NOT_DECODED, passed)
+        counts.last_us = source.facts.times[shown - 1]
+        beat(passed)
 
 
 def _open(stack: ExitStack, corpus: Corpus, task: VideoTask, number: int) -> ChapterWriter | None:
     """The writer of a chapter, or None if an earlier run finished it."""
-    if finished_chapter(chapter_files(corpus, task.unit, number).marker, task.fingerprint) is not None:
+    if chapter_facts(chapter_files(corpus, task.unit, number).marker, task.fingerprint) is not None:
         return None
     return stack.enter_context(ChapterWriter(corpus, task.unit, number))
 
 
-def _close(writer: ChapterWriter | None, task: VideoTask) -> None:
+def _close(writer: ChapterWriter | None, task: VideoTask, until_here: Mapping[str, object] | None) -> None:
     if writer is not None:
-        writer.finish(task.fingerprint)
+        writer.finish(task.fingerprint, until_here)
 
 
 def _picture(task: VideoTask, frame: Frame, segment: Segment, motion: dict[str, float | None]) -> Picture:
