@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fractions import Fraction
 from itertools import pairwise
@@ -17,6 +18,7 @@ from endocur.extract.gather import gather
 from endocur.extract.groups import read_groups
 from endocur.extract.inputs import Found
 from endocur.extract.patterns import read_patterns
+from endocur.extract.sequence_guard import thumbnail
 from endocur.extract.sequence_names import FRAME_PATTERN, tracks_of, twins
 from endocur.extract.sequence_track import HASHED, Entry, Timing, make_track, sequence_sha256, spread
 from endoshards.errors import BadInput, BadOption
@@ -245,6 +247,7 @@ def test_twins_need_a_partner() -> None:
     assert twins({"/a/masks": ["1.png"], "/a/images": ["1.jpg"]}) == {("/a/masks", "1.png")}
     assert twins({"/a/GT/c/1": ["1.png"], "/a/Frame/c/1": ["1.jpg"]}) == {("/a/GT/c/1", "1.png")}
     assert twins({"/a/depth": ["1.png"], "/a/masks": ["1.png"]}) == set()
+    assert twins({"/a/Anno 2019": ["1.png"], "/a/2020": ["1.png"]}) == set()
     assert twins({"/a": ["0000_color.png", "0000_depth.tiff", "0000_normals.tiff"]}) == {
         ("/a", "0000_depth.tiff"),
         ("/a", "0000_normals.tiff"),
@@ -288,3 +291,48 @@ def test_an_id_changes_with_any_number_any_size_and_any_hashed_picture() -> None
     ]
     assert len({whole, *others}) == 4
     assert HASHED == 16
+
+
+def test_one_numbering_in_two_formats_is_asked_about(tmp_path: Path) -> None:
+    for number in range(15):
+        drawn.draw(tmp_path / "v" / f"{number}.png", number)
+        drawn.draw(tmp_path / "v" / f"{number}.jpg", number)
+    with pytest.raises(BadInput, match="two sequences of 15 and 15 pictures in one folder have the same numbers"):
+        inputs(tmp_path / "v", sequence_fps=25.0)
+
+
+def test_names_may_be_any_bytes_and_what_is_no_file_is_no_member(tmp_path: Path) -> None:
+    folder = drawn.draw_run(tmp_path / "v", range(4), name="na\udcefve_{}.png")
+    os.mkfifo(folder / "na\udcefve_4.png")
+    (folder / "na\udcefve_5.png").symlink_to("nowhere.png")
+    (folder / "na\udcefve_6.png").mkdir()
+    (folder / ".na\udcefve_7.png").write_bytes(b"")
+    found = inputs(tmp_path / "v", sequence_fps=25.0)
+    assert [list(item.track.numbers) for item in found if item.track] == [[0, 1, 2, 3]]
+    assert sorted(item.reason for item in found if not item.track) == [
+        "a link to nothing",
+        "hidden, unfinished or litter",
+        "no regular file",
+    ]
+
+
+def test_pictures_named_one_by_one_are_a_sequence_too(tmp_path: Path) -> None:
+    folder = drawn.draw_run(tmp_path / "v", range(12))
+    for typed in (sorted(folder.iterdir()), [folder / "*.png"]):
+        config = ExtractConfig(inputs=tuple(typed), corpus=tmp_path / "corpus", sequence_fps=25.0)
+        (item,) = gather(config, read_patterns((), ())).found
+        assert (item.position, list(item.track.numbers)) == (1, list(range(12)))
+
+
+def test_a_limit_counts_a_sequence_once(tmp_path: Path) -> None:
+    found = inputs(drawn.real_colon(tmp_path / "s"), sequence_fps=25.0, limit=1)
+    assert [len(item.track) for item in found] == [14]
+
+
+@given(
+    st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"BM", b"GIF89a", b"RIFF"]),
+    st.binary(max_size=80),
+)
+def test_the_look_at_pictures_bears_any_bytes(head: bytes, rest: bytes) -> None:
+    seen = thumbnail(head + rest)
+    assert seen is None or seen[0].shape == (32, 32)

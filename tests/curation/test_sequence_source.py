@@ -18,13 +18,19 @@ from drawn_videos import texture, textures, write_video
 from endocur.configs import ExtractConfig
 from endocur.corpus import Corpus, InputRow, UnitMarker, chapter_files
 from endocur.extract.decode import Video
+from endocur.extract.gather import gather
+from endocur.extract.identify import Identified, identify, path_bytes
+from endocur.extract.patterns import read_patterns
 from endocur.extract.sequence_names import FRAME_PATTERN, tracks_of
 from endocur.extract.sequence_source import NumberedPictures, Retimed, picked
 from endocur.extract.sequence_track import Entry, Timing, Track
 from endocur.extract.source import Unreadable
 from endocur.extract.unit import VideoTask, extract_video
+from endocur.identity import Key
+from endocur.private import SourceRow
 from endocur.quality.table import read_scores
 from endocur.store import FrameReader, read_chapter_table, read_masks
+from endoshards.files import sha256_file
 
 SOURCE = "0123456789abcdef"
 
@@ -209,3 +215,41 @@ def test_a_rate_that_was_said_stands_in_rows_and_marker(tmp_path: Path) -> None:
     assert [row["pts_us"] for row in rows] == [0, 1_000_000, 2_000_000, 3_000_000, 4_000_000]
     assert all(row["pts_made"] for row in rows)
     assert marker.extras["timing"] == {"fps": "2", "step": "1"}
+
+
+def test_an_id_reads_sixteen_pictures_and_none_if_nothing_changed(tmp_path: Path, opened_bytes: list[str]) -> None:
+    folder = drawn.draw_run(tmp_path / "s", range(100))
+    key = Key(tmp_path / "key", False, b"\2" * 32)
+
+    def identified(known: dict[bytes, SourceRow]) -> Identified:
+        config = ExtractConfig(inputs=(folder,), corpus=tmp_path / "corpus", sequence_fps=25.0)
+        (item,) = gather(config, read_patterns((), ())).found
+        opened_bytes.clear()
+        (one,) = identify([item], key, known, workers=1, progress=lambda _: None)
+        return one
+
+    first = identified({})
+    assert len(set(opened_bytes)) == 16
+    item = first.item
+    stamp = item.size, item.mtime_ns, item.inode
+    row = SourceRow(path_bytes(item), 1, first.id, "ok", "", first.id, "", *stamp, first.sha256)
+    assert identified({row.path: row}).id == first.id
+    assert opened_bytes == []
+    with (folder / "f_50.png").open("ab") as file:
+        file.write(b"more")
+    assert identified({row.path: row}).id != first.id
+    (folder / "f_99.png").unlink()
+    assert len({first.id, identified({row.path: row}).id}) == 2
+
+
+@pytest.fixture
+def opened_bytes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were hashed."""
+    names: list[str] = []
+
+    def note(path: Path) -> str:
+        names.append(path.name)
+        return sha256_file(path)
+
+    monkeypatch.setattr("endocur.extract.identify.sha256_file", note)
+    return names

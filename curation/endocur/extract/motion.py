@@ -63,7 +63,7 @@ class MotionMeter:
 
     def forget(self) -> None:
         """The next frame does not follow the last one: nothing is known of how it moved."""
-        self._last = None
+        self._last, self._repeats = None, 0
 
     def measure(self, planes: Planes, geometry: Geometry, tissue: NDArray[np.bool_]) -> Motion:
         """Change since the last frame.

@@ -23,6 +23,8 @@ class PatternList:
 
     def matches(self, path: Path, root: Path) -> bool:
         """Whether a pattern fits the path or a folder between `root` and it; remembers all that do."""
+        if not self:
+            return False
         text, above = _posix(path), len(_posix(root if root != path else root.parent).rstrip("/"))
         hits = [where for tail in _tails(text, above) if (where := self.literals.get(tail)) is not None]
         hits += [where for glob, where in self.globs if any(hit.end() > above + 1 for hit in glob.finditer(text))]

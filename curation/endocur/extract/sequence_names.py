@@ -25,8 +25,9 @@ _TWIN_WORD = re.compile(
     r"|(?:_mask.*|_gt|_label|_corrected|_depth|_normals|_occlusion|_endo_(?:color_|watershed_)?mask)$",
     re.IGNORECASE,
 )
+# not all that begins with "anno": an Italian clinic's folders of years are called so
 _TWIN_FOLDER = re.compile(
-    r"^(?:masks?.*|gt|labels?|ground_truth|anno.*|merged|edge|scribble|polygon|bbox.*|depth|right_frames)$",
+    r"^(?:masks?.*|gt|labels?|ground_truth|annot.*|annos|merged|edge|scribble|polygon|bbox.*|depth|right_frames)$",
     re.IGNORECASE,
 )
 TWIN_FOLDER_SHARE = 0.5

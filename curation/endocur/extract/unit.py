@@ -235,6 +235,8 @@ def _gone_on_with(task: VideoTask, source: Source, picker: Picker) -> tuple[Iter
 
 def _alone(source: Source) -> bool:
     """Whether frames were decoded without their neighbours."""
+    if isinstance(source, NumberedPictures):
+        return source.passed > 0
     return isinstance(source, Video) and source.reading[0].alone
 
 
