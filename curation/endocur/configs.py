@@ -180,9 +180,13 @@ class ShardConfig:
     shard_bytes: int = option(64_000_000, "Aimed-at bytes a shard.")
     name: str = option("corpus", "Name of the set, for its card and index.")
     require_audit: bool = option(
-        False, "Publish only after the privacy audit passed: text read back, fields, headers; signed by the key.", how=True
+        False,
+        "Publish only after the privacy audit passed: text read back, fields, headers; signed by the key.",
+        how=True,
     )
-    audit_sample: int = option(300, "Frames drawn at random for the audit; layouts they leave out come beside.", how=True)
+    audit_sample: int = option(
+        300, "Frames drawn at random for the audit; layouts they leave out come beside.", how=True
+    )
     audit_all: bool = option(False, "Read all frames for the audit, not a sample.", how=True)
     accepted: Path | None = option(
         None, "File with a frame id a line: a person looked at these and found no text.", how=True
@@ -263,7 +267,9 @@ class RedactConfig:
         for text in self.box:
             parts = [part.strip() for part in text.split(",")]
             if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
-                raise BadOption(f"--box is {text!r}; X,Y,W,H in stored pixels is wanted, for example --box 40,12,180,24.")
+                raise BadOption(
+                    f"--box is {text!r}; X,Y,W,H in stored pixels is wanted, for example --box 40,12,180,24."
+                )
             x, y, width, height = map(int, parts)
             if not (0 < width <= 65_535 and 0 < height <= 65_535 and x <= 65_535 and y <= 65_535):
                 raise BadOption(f"--box is {text!r}; width and height above 0 are wanted, nothing above 65,535.")

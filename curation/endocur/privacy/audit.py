@@ -70,7 +70,7 @@ class Reading:
 
 
 def audit_value(
-    key: Key, folder: Path, index: Index, reading: Reading, faults: Sequence[Fault], marked: Sequence[Marked]
+    key: Key, folder: Path, index: Index, *, reading: Reading, faults: Sequence[Fault], marked: Sequence[Marked]
 ) -> dict[str, Any]:
     """The audit as JSON values, signed.
 
@@ -132,10 +132,14 @@ def read_audit(path: Path, key: Key) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get(SIGNATURE), str) or "audit" not in value:
         raise BadInput(f"{path} is no audit; make one: endocur verify --privacy SHARDS")
     if value.get("key_check") != key.check:
-        raise CheckFailed(f"the audit {path} was signed with another key; pass that one with --key FILE, or audit anew.")
+        raise CheckFailed(
+            f"the audit {path} was signed with another key; pass that one with --key FILE, or audit anew."
+        )
     told = {name: one for name, one in value.items() if name != SIGNATURE}
     if not hmac.compare_digest(value[SIGNATURE], key.signed(_message(told))):
-        raise CheckFailed(f"the audit {path} was changed after it was signed; audit anew: endocur verify --privacy SHARDS")
+        raise CheckFailed(
+            f"the audit {path} was changed after it was signed; audit anew: endocur verify --privacy SHARDS"
+        )
     if value["audit"] != FORMAT:
         raise BadInput(f"{path} is of format {value['audit']}, this version reads {FORMAT}; audit anew.")
     return value

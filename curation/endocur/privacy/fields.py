@@ -169,7 +169,9 @@ def _told(value: Any) -> Any:
 def _settings(value: Any) -> bool:
     """Stage -> settings; each name is an option of ours, each text a WORD (or the set's own name)."""
     return isinstance(value, dict) and all(
-        stage in STAGES and isinstance(said, dict) and all(name in _OPTIONS and _plain(one) for name, one in said.items())
+        stage in STAGES
+        and isinstance(said, dict)
+        and all(name in _OPTIONS and _plain(one) for name, one in said.items())
         for stage, said in value.items()
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from endocur.account import Account, counted, duration
 from endocur.engine import Failure, beat, map_units
 from endocur.identity import Key
-from endocur.privacy.audit import LEVEL, Fault, Marked, Reading, audit_value
+from endocur.privacy.audit import LEVEL, Marked, Reading, audit_value
 from endocur.privacy.draw import Drawn, Row, draw, upper_bound
 from endocur.privacy.examine import examine
 from endocur.privacy.fields import FRAME_ID
@@ -75,14 +75,11 @@ def audit_set(
     index = read_index(folder)
     faults = examine(folder, index)
     rows = set_rows(folder)
-    drawn = (
-        Drawn(tuple(range(len(rows))), ())
-        if whole
-        else draw(rows, sample, key.draw_key(index.content_fingerprint))
-    )
+    drawn = Drawn(tuple(range(len(rows))), ()) if whole else draw(rows, sample, key.draw_key(index.content_fingerprint))
     chosen = [rows[place] for place in (*drawn.random, *drawn.forced)]
     read = _read(folder, chosen, workers, begin(len(chosen)))
-    return audit_value(key, folder, index, *_result(index, drawn, len(rows), read, faults, accepted))
+    reading = _counts(read, len(drawn.random), len(rows), accepted)
+    return audit_value(key, folder, index, reading=reading, faults=faults, marked=_marked(read, index, accepted))
 
 
 @contextmanager
@@ -188,27 +185,25 @@ def _read(folder: Path, rows: Sequence[Row], workers: int, told: Callable[[int],
     return [one for number in range(len(tasks)) for one in parts[number]]
 
 
-def _result(
-    index: Index, drawn: Drawn, frames: int, read: Sequence[FrameText], faults: Sequence[Fault], accepted: Collection[str]
-) -> tuple[Reading, Sequence[Fault], list[Marked]]:
-    random, forced = read[: len(drawn.random)], read[len(drawn.random) :]
-    hits, beside = (
-        sum(bool(one.boxes) and one.frame_id not in accepted for one in part) for part in (random, forced)
-    )
-    reading = Reading(
+def _counts(read: Sequence[FrameText], drawn: int, frames: int, accepted: Collection[str]) -> Reading:
+    """The first `drawn` of `read` are the random part."""
+    shown = [bool(one.boxes) and one.frame_id not in accepted for one in read]
+    hits = sum(shown[:drawn])
+    return Reading(
         frames=frames,
-        drawn=len(random),
-        forced=len(forced),
+        drawn=drawn,
+        forced=len(read) - drawn,
         drawn_with_text=hits,
-        forced_with_text=beside,
+        forced_with_text=sum(shown) - hits,
         unclear=sum(one.unclear for one in read),
-        upper_bound=round(upper_bound(hits, len(random), frames, LEVEL), 6),
+        upper_bound=round(upper_bound(hits, drawn, frames, LEVEL), 6),
     )
-    marked = [
-        Marked(
-            one.frame_id, index.shards[one.shard].name, one.width, one.height, one.boxes, one.frame_id in accepted
-        )
+
+
+def _marked(read: Sequence[FrameText], index: Index, accepted: Collection[str]) -> list[Marked]:
+    """Frames with text, by id."""
+    return [
+        Marked(one.frame_id, index.shards[one.shard].name, one.width, one.height, one.boxes, one.frame_id in accepted)
         for one in sorted(read, key=lambda one: one.frame_id)
         if one.boxes
     ]
-    return reading, faults, marked

@@ -122,9 +122,7 @@ def upright_crop(picture: NDArray[np.uint8], quad: NDArray[np.float32]) -> NDArr
     height = max(1, round(float(max(np.hypot(*(quad[3] - quad[0])), np.hypot(*(quad[2] - quad[1]))))))
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     turn = cv2.getPerspectiveTransform(quad, corners)
-    crop = cv2.warpPerspective(
-        picture, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    crop = cv2.warpPerspective(picture, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.ascontiguousarray(np.rot90(crop) if height >= 1.5 * width else crop, np.uint8)
 
 
