@@ -29,6 +29,8 @@ LEGIBLE = 0.5
 CHARACTERS = 3
 """Letters and digits from which a line counts as text; a Chinese or Japanese sign counts as two. Both figures:
 docs/results/privacy-audit.md."""
+SLIM = 6.0
+"""A line has at most so many characters for each of its heights, and two: in a fold the recogniser sees seventeen."""
 UNCLEAR = 0.5
 """Mean score of a box from which it is counted as unclear where nothing legible was read in it."""
 
@@ -105,7 +107,8 @@ class TextReader:
             said = self._model(picture, use_det=False, use_cls=False, use_rec=True)
             for text, score in zip(said.txts or (), said.scores or (), strict=True):
                 characters = sum(map(_weight, text))
-                best = max(best, (float(score) if characters else 0.0, characters))
+                fits = 0 < characters <= SLIM * crop.shape[1] / crop.shape[0] + 2
+                best = max(best, (float(score) if fits else 0.0, characters))
             if best[0] >= LEGIBLE and best[1] >= CHARACTERS:
                 break  # no need to turn it
         return round(best[0], 3), best[1]
