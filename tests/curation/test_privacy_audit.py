@@ -14,7 +14,7 @@ import known_corpus
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from corpus_maker import endocur, environment
+from corpus_maker import endocur, endocur_here, environment
 from known_corpus import frame
 
 from endocur.corpus import Corpus
@@ -100,11 +100,11 @@ def test_a_sample_prints_its_bound_and_reads_each_layout(clean: Path) -> None:
 
 
 def test_an_audit_that_passed_is_checked_against_the_bytes(copied: Path) -> None:
-    done = endocur(copied, "verify", "shards", "--check-audit")
+    done = endocur_here(copied, "verify", "shards", "--check-audit")
     assert done.stdout.endswith("is signed, is of these bytes, and passed\n")
     with (copied / "shards/README.md").open("a") as card:
         card.write("more\n")
-    done = endocur(copied, "verify", "shards", "--check-audit", check=False)
+    done = endocur_here(copied, "verify", "shards", "--check-audit")
     assert done.returncode == 4 and "is of other bytes than shards holds" in done.stderr
 
 
@@ -146,7 +146,7 @@ def _rewrite_header(shards: Path) -> None:
     tar = shards / "shard-000000.tar"
     data = bytearray(tar.read_bytes())
     data[136:148] = b"14712345670\0"
-    data[265:265 + 6] = NAME.encode()
+    data[265 : 265 + 6] = NAME.encode()
     block = bytes(data[:148]) + b" " * 8 + bytes(data[156:BLOCK])
     data[148:156] = b"%06o\0 " % sum(block)
     tar.write_bytes(bytes(data))
@@ -252,7 +252,10 @@ def test_an_older_set_stays_published_until_the_new_one_passed(tmp_path: Path) -
     (tmp_path / "seen.txt").write_text(f"{frame(0, 3)}\n{frame(1, 5)}\n")
     done = endocur(tmp_path, "shard", *QUICK, "--require-audit", "--audit-all", "--accepted", "seen.txt")
     assert re.search(r"accepted by a person +2", done.stdout)
-    assert {path.name for path in tmp_path.iterdir() if path.name.startswith("shards")} == {"shards", "shards.audit.json"}
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith("shards")} == {
+        "shards",
+        "shards.audit.json",
+    }
     assert (tmp_path / "shards/shard-000000.tar").read_bytes() != older["shard-000000.tar"]
 
 
@@ -270,8 +273,10 @@ def test_an_older_set_stays_published_until_the_new_one_passed(tmp_path: Path) -
         (("shard", "--require-audit", "--key", "corpus/key"), 3, "lies inside the corpus"),
     ],
 )
-def test_wrong_input_is_one_sentence_with_its_exit_code(clean: Path, words: tuple[str, ...], code: int, said: str) -> None:
-    done = endocur(clean, *words, check=False)
+def test_wrong_input_is_one_sentence_with_its_exit_code(
+    clean: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    done = endocur_here(clean, *words)
     assert done.returncode == code, done.stderr
     assert said in done.stderr and done.stderr.count("\n") == 1
 
@@ -280,5 +285,5 @@ def test_a_gate_with_another_key_is_refused(copied: Path) -> None:
     shutil.rmtree(copied / "home")
     known_corpus_key = open_key(Path(environment(copied)["XDG_CONFIG_HOME"]) / "endomae/key", outside=copied / "corpus")
     assert known_corpus_key.made
-    done = endocur(copied, "shard", "--require-audit", check=False)
+    done = endocur_here(copied, "shard", "--require-audit")
     assert done.returncode == 3 and "was made with another key file" in done.stderr

@@ -1,4 +1,4 @@
-"""The list of what a published set may say: what is written passes, whatever is added is a fault without its content."""
+"""The list of what a published set may say: what we write passes, all else is a fault without its content."""
 
 from __future__ import annotations
 
@@ -72,7 +72,11 @@ def test_noise_is_a_fault_and_never_a_crash(data: bytes) -> None:
     assert fields.sample_faults(data, FORM)
 
 
-@given(value=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)))
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)
+    )
+)
 def test_any_value_is_judged_in_words(value: Any) -> None:
     assert all(isinstance(text, str) for text in fields.index_faults(value))
     assert fields.index_faults(value)

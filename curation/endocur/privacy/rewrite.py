@@ -15,6 +15,7 @@ import hashlib
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -74,8 +75,7 @@ def finish_pending(corpus: Corpus) -> int:
         done += _carry_out(corpus, path.stem)
     for left in folder.glob("*/"):
         shutil.rmtree(left)
-    if not any(folder.iterdir()):
-        folder.rmdir()
+    _tidy(corpus)
     return done
 
 
@@ -110,6 +110,7 @@ def rewrite_unit(corpus: Corpus, marker: UnitMarker, wanted: Sequence[Redaction]
         },
     )
     _carry_out(corpus, marker.name)
+    _tidy(corpus)
     return told
 
 
@@ -253,6 +254,12 @@ def _carry_out(corpus: Corpus, unit: str) -> int:
     if staged.is_dir():
         shutil.rmtree(staged)
     return int(ours)
+
+
+def _tidy(corpus: Corpus) -> None:
+    """The folder of work goes when it is empty."""
+    with suppress(OSError):
+        (corpus.root / WORK).rmdir()
 
 
 def _into_place(staged: Path, number: int, files: Chapter) -> None:
