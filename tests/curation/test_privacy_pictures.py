@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import known_corpus
 import numpy as np
@@ -68,6 +70,13 @@ def test_a_progressive_jpeg_is_not_ours() -> None:
 
 def test_a_text_chunk_of_a_mask_is_counted() -> None:
     assert png_fault(PNG[:33] + chunk(b"tEXt", b"Title\0MUSTER") + PNG[33:]) == "has 1 chunk beside its pixels"
+
+
+@pytest.mark.parametrize(("more", "behind"), [(b"MUSTER", b""), (b"", b"MUSTER")])
+def test_words_in_the_compressed_rows_of_a_mask_are_a_fault(more: bytes, behind: bytes) -> None:
+    size = int.from_bytes(PNG[33:37], "big")
+    packed = zlib.compress(zlib.decompress(PNG[41 : 41 + size]) + more) + behind
+    assert png_fault(PNG[:33] + chunk(b"IDAT", packed) + PNG[45 + size :]) == "holds more or less than its pixels"
 
 
 def test_a_mask_of_many_levels_is_not_ours() -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from known_corpus import frame, source
 
 from endocur import redactions, tables
-from endocur.configs import RedactConfig
+from endocur.configs import RedactConfig, RunConfig, ShardConfig
 from endocur.corpus import Corpus, chapter_files, read_marker
 from endocur.privacy.mask import GRID, masked, stored_box, widened, with_boxes
 from endocur.privacy.rewrite import finish_pending
@@ -326,6 +326,11 @@ def test_a_csv_that_is_none_is_refused_by_line_and_not_repeated(study: Path, tex
     with pytest.raises(BadInput) as caught:
         of(read_csv(study / "boxes.csv"), {frame(0, 0): FrameRow(source(0), "v", 160, 120)})
     assert said in str(caught.value) and "Mueller" not in str(caught.value)
+
+
+def test_run_hands_the_gate_on_to_shard() -> None:
+    assert RunConfig(inputs=(Path("videos"),), require_audit=True).stage(ShardConfig).require_audit
+    assert not RunConfig(inputs=(Path("videos"),)).stage(ShardConfig).require_audit
 
 
 def test_options_are_checked_before_any_file() -> None:

@@ -46,18 +46,17 @@ _TEXT = {
 """Form of each text column."""
 
 
-def examine(folder: Path, index: Index, progress: Callable[[int], None] | None = None) -> list[Fault]:
+def examine(folder: Path, index: Index) -> list[Fault]:
     """Faults of a set whose bytes were found whole (`endoshards.verify`).
 
     Args:
         folder: of the set.
         index: of the set.
-        progress: told how many more samples are looked at.
     """
     found = list(_beside(folder, index))
     form = fields.sample_form(publish.SCORES)
     for shard in index.shards:
-        found += _tar_faults(folder / shard.name, form, progress or _silent)
+        found += _tar_faults(folder / shard.name, form)
         found += _table_faults(folder / shard.members, _MEMBERS, {b"endoshards": _is_note})
     return found
 
@@ -90,7 +89,7 @@ def _card_faults(folder: Path, index: Index) -> Iterator[Fault]:
         yield Fault("README.md", "", "card", f"{strange} lines are not those of the card that this set has")
 
 
-def _tar_faults(path: Path, form: fields.Form, progress: Callable[[int], None]) -> Iterator[Fault]:
+def _tar_faults(path: Path, form: fields.Form) -> Iterator[Fault]:
     """Each member of a tar: its header to the byte, its name, and what it holds beside pixels."""
     with path.open("rb", buffering=0) as handle:
         number = handle.fileno()
@@ -107,8 +106,6 @@ def _tar_faults(path: Path, form: fields.Form, progress: Callable[[int], None]) 
             if read(member.offset - BLOCK, BLOCK) != header(name, member.size):
                 yield Fault(path.name, key, "header", "its tar header has an owner, a time or other words of its own")
             yield from _member_faults(path.name, key, member.extension, read(member.offset, member.size), form)
-            if member.extension == "jpg":
-                progress(1)
 
 
 def _member_faults(shard: str, key: str, extension: str, data: bytes, form: fields.Form) -> Iterator[Fault]:
@@ -187,7 +184,3 @@ def _is_note(data: bytes) -> bool:
 
 def _never(_: bytes) -> bool:
     return False
-
-
-def _silent(_: int) -> None:
-    return None

@@ -73,8 +73,8 @@ def audit_set(
         begin: told how many frames will be read; gives what is told of progress.
     """
     index = read_index(folder)
-    faults = examine(folder, index)
     rows = set_rows(folder)
+    faults = examine(folder, index)
     drawn = Drawn(tuple(range(len(rows))), ()) if whole else draw(rows, sample, key.draw_key(index.content_fingerprint))
     chosen = [rows[place] for place in (*drawn.random, *drawn.forced)]
     read = _read(folder, chosen, workers, begin(len(chosen)))

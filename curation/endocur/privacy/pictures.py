@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 
 _TABLES = {0xDB, 0xC4, 0xC0, 0xDD}
 """Quantisation, Huffman, baseline frame, restart interval."""
@@ -41,12 +42,18 @@ def png_fault(data: bytes) -> str:
     """What of a mask's PNG is not our encoder's; empty for a clean one."""
     if data[:8] != _PNG:
         return "is no PNG"
-    place, kinds = 8, []
+    place, kinds, packed, wanted = 8, [], b"", 0
     while place + 12 <= len(data):
         size, kind = struct.unpack(">I4s", data[place : place + 8])
         kinds.append(kind)
-        if kind == b"IHDR" and (data[place + 16 : place + 18] != b"\x01\x00"):
-            return "is no one-bit grey picture"
+        body = data[place + 8 : place + 8 + size]
+        if kind == b"IHDR":
+            if body[8:10] != b"\x01\x00" or len(body) != 13:
+                return "is no one-bit grey picture"
+            width, height = struct.unpack(">II", body[:8])
+            wanted = ((width + 7) // 8 + 1) * height
+        elif kind == b"IDAT":
+            packed += body
         place += 12 + size
         if kind == b"IEND":
             break
@@ -55,7 +62,20 @@ def png_fault(data: bytes) -> str:
     others = sum(kind != b"IDAT" for kind in kinds[1:-1])
     if others:
         return f"has {others} chunk{'s' if others > 1 else ''} beside its pixels"
-    return f"has {len(data) - place} bytes behind its end" if place < len(data) else ""
+    if place < len(data):
+        return f"has {len(data) - place} bytes behind its end"
+    return _packed_fault(packed, wanted)
+
+
+def _packed_fault(packed: bytes, wanted: int) -> str:
+    """A mask's rows fill its compressed stream, to the byte."""
+    stream = zlib.decompressobj()
+    try:
+        rows = stream.decompress(packed, wanted + 1)
+    except zlib.error:
+        return "is cut off or damaged"
+    clean = stream.eof and not stream.unused_data and len(rows) == wanted
+    return "" if clean else "holds more or less than its pixels"
 
 
 def _scan_fault(data: bytes, start: int) -> str:
