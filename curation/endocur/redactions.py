@@ -6,7 +6,7 @@ masks, and until they bear them no later stage goes on. Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,15 @@ class Redaction:
     size: tuple[int, int]
     """Width and height of the stored frame the box was said for."""
 
-    def concerns(self, marker: UnitMarker) -> bool:
-        """Whether frames of this unit may bear it."""
-        return self.unit == marker.name if self.unit else any(row.id == self.frame[:16] for row in marker.inputs)
+    @property
+    def place(self) -> str:
+        """The unit it is for, or the source of its frame."""
+        return self.unit or self.frame[:16]
+
+    def replaces(self, old: Redaction) -> bool:
+        """Whether `old` was said for the same frame or view when its picture had another size."""
+        same = (self.frame, self.unit, self.view) == (old.frame, old.unit, old.view)
+        return same and self.size != old.size
 
     def covers(self, frame_id: str, view_id: str) -> bool:
         """Whether it is for this frame of a unit that it concerns."""
@@ -71,9 +77,19 @@ def write_list(corpus: Corpus, rows: Iterable[Redaction]) -> None:
     write_json(corpus.root / LIST, {"format": FORMAT, "redactions": [asdict(row) for row in sorted(set(rows))]})
 
 
-def wanted_by(marker: UnitMarker, rows: Sequence[Redaction]) -> list[Redaction]:
-    """The redactions of one unit."""
-    return [row for row in rows if row.concerns(marker)]
+def by_place(rows: Iterable[Redaction]) -> dict[str, list[Redaction]]:
+    """Redactions by `place`, so that a corpus of many units is looked through once."""
+    found: dict[str, list[Redaction]] = {}
+    for row in rows:
+        found.setdefault(row.place, []).append(row)
+    return found
+
+
+def wanted_by(marker: UnitMarker, placed: Mapping[str, Sequence[Redaction]]) -> list[Redaction]:
+    """The redactions of one unit, sorted; `placed` by `by_place`."""
+    places = {marker.name, *(row.id for row in marker.inputs)}
+    found = [row for place in places for row in placed.get(place, ())]
+    return sorted(row for row in found if not row.unit or row.unit == marker.name)
 
 
 def sum_of(rows: Sequence[Redaction]) -> str:
@@ -87,8 +103,9 @@ def pending(corpus: Corpus, markers: Sequence[UnitMarker] | None = None) -> list
     waiting = {path.stem for path in (corpus.root / WORK).glob("[!.]*.json")}
     if not rows:
         return sorted(waiting)
+    placed = by_place(rows)
     for marker in unit_markers(corpus) if markers is None else markers:
-        mine = wanted_by(marker, rows) if marker.frames else []
+        mine = wanted_by(marker, placed) if marker.frames else []
         if mine and marker.redacted != sum_of(mine):
             waiting.add(marker.name)
     return sorted(waiting)

@@ -182,6 +182,17 @@ def test_frames_made_anew_wait_for_their_mask_and_nothing_goes_on_before(study: 
     assert contents(study / "corpus") == masked_once
 
 
+def test_boxes_of_a_picture_of_another_size_are_refused_until_they_are_said_again(study: Path) -> None:
+    corpus = Corpus(study / "corpus")
+    redactions.write_list(corpus, [redactions.Redaction(frame(0, 3), "", "", (84, 124, 144, 36), (320, 240))])
+    done = endocur_here(study, "redact")
+    assert done.returncode == 3
+    assert f"a mask of frame {frame(0, 3)} was said for a picture of 320 x 240, it is 160 x 120 now" in done.stderr
+    assert endocur_here(study, "redact", "--frame", frame(0, 3), "--box", BOX).returncode == 0
+    assert [row.size for row in redactions.read_list(corpus)] == [(160, 120)]
+    assert stored(corpus, frame(0, 3))[0][56:80, 40:120].max() <= 6
+
+
 def test_kill_9_at_any_moment_and_the_same_line_again_give_the_bytes_of_an_unbroken_run(study: Path) -> None:
     line = ["redact", "--unit", source(0), "--view", f"{source(0)}-0", "--box", BOX]
     shutil.copytree(study / "corpus", study / "start")

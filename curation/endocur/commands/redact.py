@@ -12,7 +12,7 @@ from endocur.identity import open_key
 from endocur.privacy import boxes
 from endocur.privacy.audit import read_audit
 from endocur.privacy.rewrite import Rewritten, finish_pending, rewrite_unit
-from endocur.redactions import Redaction, pending, read_list, sum_of, wanted_by, write_list
+from endocur.redactions import Redaction, by_place, pending, read_list, sum_of, wanted_by, write_list
 from endocur.report.standing import standing
 from endocur.select.wording import no_frames, with_corpus
 from endoshards.errors import BadInput
@@ -34,7 +34,8 @@ def run(config: RedactConfig) -> None:
                 "or --boxes CSV, or --from-audit FILE."
             )
         if added:
-            write_list(corpus, [*known, *added])
+            stay = [old for old in known if not any(new.replaces(old) for new in added)]
+            write_list(corpus, [*stay, *added])
         told = _mask(corpus, account)
         _finish(corpus, account, told, len(added))
 
@@ -60,13 +61,13 @@ def _said(config: RedactConfig, corpus: Corpus) -> list[Redaction]:
 def _mask(corpus: Corpus, account: Account) -> Rewritten:
     """Bring every unit up to the list."""
     quality = int(read_settings(corpus)["extract"].get("jpeg_quality", 92))
-    rows, total = read_list(corpus), Rewritten()
+    placed, total = by_place(read_list(corpus)), Rewritten()
     waiting = set(pending(corpus))
     with account.bar(len(waiting), "units") as bar:
         for marker in unit_markers(corpus):
             if marker.name not in waiting:
                 continue
-            mine = wanted_by(marker, rows)
+            mine = wanted_by(marker, placed)
             told = rewrite_unit(corpus, marker, mine, quality)
             account.note("unit", id=marker.name, frames=told.frames, masked=told.masked, redacted=sum_of(mine))
             for name, value in vars(told).items():

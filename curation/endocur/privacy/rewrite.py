@@ -15,7 +15,7 @@ import hashlib
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -127,13 +127,20 @@ class _Stage:
         self._rows: list[dict[str, Any]] = self._table.select(
             ["frame_id", "view_id", "offset", "size", "width", "height"]
         ).to_pylist()
+        self._labels_of = _Views(self._files.views)
         self._new: dict[str, NDArray[np.uint8]] = {}
         """view_id -> labels that this run makes."""
+        self._lost: dict[str, int] = {}
+        """view_id -> tissue pixels that the new labels mask."""
         self._views: dict[int, str] = {}
         """Row -> view_id of its new labels."""
 
     def run(self, told: Rewritten, folder: Path) -> bool:
         """Stage the chapter; False if all its frames bear the masks already."""
+        with closing(self._labels_of):
+            return self._run(told, folder)
+
+    def _run(self, told: Rewritten, folder: Path) -> bool:
         made: dict[tuple[str, tuple[Redaction, ...]], str] = {}
         for place, row in enumerate(self._rows):
             mine = tuple(one for one in self._wanted if one.covers(row["frame_id"], row["view_id"]))
@@ -157,16 +164,17 @@ class _Stage:
         if any(one.size != size for one in mine):
             raise BadInput(
                 f"a mask of frame {row['frame_id']} was said for a picture of {mine[0].size[0]} x {mine[0].size[1]}, "
-                f"it is {size[0]} x {size[1]} now; remove its lines from {self._corpus.root / 'redactions.json'} and "
-                "say the boxes again."
+                f"it is {size[0]} x {size[1]} now; say the boxes of that frame, or of its unit and view, again: they "
+                "replace those of the other size."
             )
-        old = _view_labels(self._files.views, row["view_id"])
+        old = self._labels_of(row["view_id"])
         new = with_boxes(old, [one.box for one in mine])
         told.outside += sum(bool((with_boxes(old, [one.box]) == old).all()) for one in mine)
         if (new == old).all():
             return str(row["view_id"])
         name = f"{base_view(row['view_id'])}{ADDED}{hashlib.sha256(new.tobytes()).hexdigest()[:8]}"
         self._new[name] = new
+        self._lost[name] = int((old == TISSUE).sum() - (new == TISSUE).sum())
         return name
 
     def _write(self, folder: Path, told: Rewritten) -> None:
@@ -184,13 +192,11 @@ class _Stage:
                 jpeg = reader.jpeg(self._unit, self._number, row["offset"], row["size"])
                 if place in self._views:
                     labels = self._new[self._views[place]]
-                    told.pixels += int(
-                        (_view_labels(self._files.views, row["view_id"]) == TISSUE).sum() - (labels == TISSUE).sum()
-                    )
+                    told.pixels += self._lost[self._views[place]]
                     jpeg = masked(jpeg, labels, self._quality)
                     scores[place] = score_jpeg(jpeg, labels == TISSUE)
                 elif scores[place] is None:
-                    tissue = _view_labels(self._files.views, row["view_id"]) == TISSUE
+                    tissue = self._labels_of(row["view_id"]) == TISSUE
                     scores[place] = score_jpeg(jpeg, tissue)
                 tar.writelines([header(f"{row['frame_id']}.jpg", len(jpeg)), jpeg, bytes(padding(len(jpeg)))])
                 offsets.append(at + BLOCK)
@@ -217,7 +223,7 @@ class _Stage:
     def _masks(self, names: set[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """One view at a time: stills have thousands a chapter."""
         for name in sorted(names):
-            yield name, self._new[name] if name in self._new else _view_labels(self._files.views, name)
+            yield name, self._new[name] if name in self._new else self._labels_of(name)
 
 
 def _carry_out(corpus: Corpus, unit: str) -> int:
@@ -293,11 +299,26 @@ def _whole_table(path: Path) -> pa.Table:
         raise BadInput(f"{path} is missing or damaged; run endocur extract again.") from None
 
 
-def _view_labels(path: Path, view_id: str) -> NDArray[np.uint8]:
-    """uint8 [h, w] of OUTSIDE, TISSUE, OVERLAY. Raises: BadInput if there is no such view."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            data = archive.read(f"{view_id}.npy")
-    except (KeyError, zipfile.BadZipFile, FileNotFoundError):
-        raise BadInput(f"{path} holds no view {view_id!r}; delete the unit's marker and extract again.") from None
-    return np.asarray(np.lib.format.read_array(BytesIO(data), allow_pickle=False), np.uint8)
+class _Views:
+    """Labels of the views of one chapter, uint8 [h, w] of OUTSIDE, TISSUE, OVERLAY; stills have thousands of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._archive: zipfile.ZipFile | None = None
+
+    def __call__(self, view_id: str) -> NDArray[np.uint8]:
+        """Raises: BadInput if there is no such view."""
+        try:
+            if self._archive is None:
+                self._archive = zipfile.ZipFile(self._path)
+            data = self._archive.read(f"{view_id}.npy")
+        except (KeyError, zipfile.BadZipFile, FileNotFoundError):
+            raise BadInput(
+                f"{self._path} holds no view {view_id!r}; delete the unit's marker and extract again."
+            ) from None
+        return np.asarray(np.lib.format.read_array(BytesIO(data), allow_pickle=False), np.uint8)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._archive is not None:
+            self._archive.close()
