@@ -49,8 +49,8 @@ def test_tissue_holds_no_text(reader: TextReader) -> None:
 def test_one_letter_and_what_the_recogniser_doubts_are_no_text() -> None:
     box = (0, 0, 30, 10)
     assert not Line(box, 0.99, 2, 0.9).is_text
-    assert not Line(box, 0.49, 9, 0.9).is_text
-    assert Line(box, 0.5, 3, 0.3).is_text
+    assert not Line(box, 0.59, 9, 0.9).is_text
+    assert Line(box, 0.6, 3, 0.3).is_text
     assert Line(box, 0.2, 9, 0.9).is_unclear and not Line(box, 0.2, 9, 0.4).is_unclear
     assert not Line((0, 0, 12, 10), 0.2, 9, 0.9).is_unclear, "a spot is no line"
 

@@ -24,13 +24,15 @@ INK, CERTAIN = 0.2, 0.3
 EDGE = 0.06
 """Share of the height by which the picture is mirrored outwards, so that letters cut off by its edge become whole."""
 
-LEGIBLE = 0.5
+LEGIBLE = 0.6
 """The recogniser's certainty from which a line counts as text."""
 CHARACTERS = 3
 """Letters and digits from which a line counts as text; a Chinese or Japanese sign counts as two. Both figures:
 docs/results/privacy-audit.md."""
 SLIM = 6.0
 """A line has at most so many characters for each of its heights, and two: in a fold the recogniser sees seventeen."""
+TALL = 0.4
+"""A line is lower than this share of the picture's shorter side: what is higher is a fold, or the view itself."""
 UNCLEAR = 0.5
 """Mean score of a box from which it is counted as unclear where nothing legible was read in it."""
 
@@ -97,7 +99,10 @@ class TextReader:
             high = np.ceil(np.clip((quad.max(axis=0) - margin) * back, 0, limit)).astype(int).tolist()
             box = (low[0], low[1], high[0] - low[0], high[1] - low[1])
             if min(box[2:]) > 1:  # others lie in the mirror alone
-                lines.append(Line(box, *self._legible(upright_crop(wider, quad)), round(float(score), 3)))
+                crop = upright_crop(wider, quad)
+                low_enough = min(crop.shape[:2]) <= TALL * min(size)
+                said = self._legible(crop) if low_enough else (0.0, 0)
+                lines.append(Line(box, *said, round(float(score), 3)))
         return lines
 
     def _legible(self, crop: NDArray[np.uint8]) -> tuple[float, int]:
