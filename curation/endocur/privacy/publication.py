@@ -6,6 +6,7 @@ shards/              what is published; an older set moves to shards.replaced/ f
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -39,10 +40,17 @@ def settle(out: Path) -> None:
 
 
 def put_in_place(out: Path) -> None:
-    """Publish the set that stands aside. Call after its audit passed."""
+    """Publish the set that stands aside. Call after its audit passed. Raises: BadInput for a mount point."""
     old = _beside(out, "replaced")
     if out.is_dir():
-        out.replace(old)
+        try:
+            out.replace(old)
+        except OSError as error:
+            if error.errno not in (errno.EBUSY, errno.EXDEV):
+                raise
+            raise BadInput(
+                f"{out} is a disk of its own and cannot be renamed; say a folder in it: --out OTHER."
+            ) from None
     aside(out).replace(out)
     sync_folder(out.resolve().parent)
     if old.is_dir():
