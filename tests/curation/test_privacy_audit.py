@@ -30,6 +30,7 @@ from endoshards.verify import verify
 
 NAME = "MUSTER"
 WRITTEN = {(0, 3): NAME, (1, 5): NAME}
+SHORT = {(0, 1): NAME, (1, 0): NAME}
 QUICK = ("--native-size", "--workers", "1")
 
 
@@ -222,19 +223,19 @@ def test_a_table_of_many_row_groups_has_no_fault() -> None:
 
 
 def test_a_gate_that_is_not_passed_publishes_nothing_and_says_what_to_do(tmp_path: Path) -> None:
-    make_study(tmp_path, WRITTEN, seconds=6)
+    make_study(tmp_path, SHORT, seconds=2)
     line = ("shard", *QUICK, "--require-audit", "--audit-all")
     done = endocur(tmp_path, *line, check=False)
     assert done.returncode == 4
     assert not (tmp_path / "shards").exists()
-    assert "is not published" in done.stderr and frame(0, 3) in done.stderr
+    assert "is not published" in done.stderr and frame(0, 1) in done.stderr
     redact = re.search(r"endocur (redact --from-audit \S+),", done.stderr)
     assert redact is not None
     endocur(tmp_path, *redact[1].split())
     done = endocur(tmp_path, *line)
     assert verify(tmp_path / "shards") == []
     assert not (tmp_path / "shards.unaudited").exists()
-    assert open_set(tmp_path / "shards").total == 12
+    assert open_set(tmp_path / "shards").total == 4
     before = {path: sha256_file(path) for path in (tmp_path / "shards").iterdir()}
     audit = (tmp_path / "shards.audit.json").stat().st_mtime_ns
     endocur(tmp_path, *line)
@@ -243,13 +244,13 @@ def test_a_gate_that_is_not_passed_publishes_nothing_and_says_what_to_do(tmp_pat
 
 
 def test_an_older_set_stays_published_until_the_new_one_passed(tmp_path: Path) -> None:
-    make_study(tmp_path, WRITTEN, seconds=6)
+    make_study(tmp_path, SHORT, seconds=2)
     endocur(tmp_path, "shard", "--size", "64", "--workers", "1")
     older = {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()}
     done = endocur(tmp_path, "shard", *QUICK, "--require-audit", "--audit-all", check=False)
     assert done.returncode == 4
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == older
-    (tmp_path / "seen.txt").write_text(f"{frame(0, 3)}\n{frame(1, 5)}\n")
+    (tmp_path / "seen.txt").write_text(f"{frame(0, 1)}\n{frame(1, 0)}\n")
     done = endocur(tmp_path, "shard", *QUICK, "--require-audit", "--audit-all", "--accepted", "seen.txt")
     assert re.search(r"accepted by a person +2", done.stdout)
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith("shards")} == {
@@ -269,6 +270,8 @@ def test_an_older_set_stays_published_until_the_new_one_passed(tmp_path: Path) -
         (("verify", "shards", "--privacy", "--audit", "shards/x.json"), 3, "lies among the shards"),
         (("verify", "shards", "--privacy", "--accepted", "corpus/corpus.toml"), 3, "line 1 is no frame id"),
         (("verify", "nowhere", "--privacy"), 3, "there is no folder nowhere"),
+        (("redact", "--from-audit", "shards.audit.json"), 3, "the audit names no frame with text"),
+        (("redact", "--from-audit", "shards/index.json"), 3, "shards/index.json is no audit"),
         (("shard", "--audit-all"), 2, "add --require-audit"),
         (("shard", "--require-audit", "--key", "corpus/key"), 3, "lies inside the corpus"),
     ],

@@ -77,6 +77,8 @@ def of_audit(audit: Mapping[str, Any], frames: Mapping[str, FrameRow]) -> list[S
     Raises: BadInput if its frames are not in the corpus.
     """
     open_ = [one for one in audit["text"] if not one["accepted"]]
+    if not open_:
+        raise BadInput("the audit names no frame with text, or a person accepted them all; there is nothing to mask.")
     if missing := sum(one["frame_id"] not in frames for one in open_):
         raise BadInput(f"{missing:,} of {len(open_):,} frames of the audit are not in this corpus; pass its --corpus.")
     found = []
