@@ -26,7 +26,7 @@ from endoshards.index import Index, open_set, read_index
 CHUNK = 64
 """Frames a worker reads before it gives its result back."""
 TIMEOUT_S = 600.0
-SECONDS_A_FRAME = 0.35
+SECONDS_A_FRAME = 0.25
 """CPU-seconds, for the estimate: docs/results/privacy-audit.md."""
 
 
