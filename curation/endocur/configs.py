@@ -234,10 +234,26 @@ class ShardConfig:
     jpeg_quality: int = option(90, "JPEG quality after resizing, 1 to 100.")
     shard_bytes: int = option(64_000_000, "Aimed-at bytes a shard.")
     name: str = option("corpus", "Name of the set, for its card and index.")
+    require_audit: bool = option(
+        False,
+        "Publish only after the privacy audit passed: text read back, fields, headers; signed by the key.",
+        how=True,
+    )
+    audit_sample: int = option(
+        300, "Frames drawn at random for the audit; layouts they leave out come beside.", how=True
+    )
+    audit_all: bool = option(False, "Read all frames for the audit, not a sample.", how=True)
+    accepted: Path | None = option(
+        None, "File with a frame id a line: a person looked at these and found no text.", how=True
+    )
+    key: Path | None = option(None, "Key file that signs the audit; the corpus's own, in your config folder.", how=True)
     workers: int | None = _workers()
 
     def __post_init__(self) -> None:
         """Check. Raises: BadOption."""
+        _positive("--audit-sample", self.audit_sample)
+        if self.audit_all and not self.require_audit:
+            raise BadOption("--audit-all reads frames for an audit that was not asked for; add --require-audit.")
         _within("--size", self.size, 16, 8192)
         _within("--jpeg-quality", self.jpeg_quality, 1, 100)
         _within("--shard-bytes", self.shard_bytes, 10_000, 8_000_000_000)
@@ -285,7 +301,71 @@ class VerifyConfig:
 
     shards: Path = option(Path("shards"), "Folder of shards.", argument=True, how=True)
     decode: bool = option(True, "Decode each picture too.", how=True)
+    privacy: bool = option(
+        False, "Read the pixels back as text and compare all else with the list of what may be there; sign the result."
+    )
+    all: bool = option(False, "With --privacy: read all frames, not a sample.")
+    sample: int = option(300, "Frames drawn at random; layouts and groups they leave out come beside.")
+    audit: Path | None = option(None, "The audit; SHARDS.audit.json beside the folder if not given.", how=True)
+    check_audit: bool = option(False, "Check that a signed audit of exactly these bytes is there and passed.", how=True)
+    accepted: Path | None = option(
+        None, "File with a frame id a line: a person looked at these and found no text.", how=True
+    )
+    key: Path | None = option(None, "Key file that signs; the one in your config folder if not given.", how=True)
+    workers: int | None = _workers()
     json: bool = option(False, "Print the findings as JSON.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        _positive("--sample", self.sample)
+        if self.privacy and self.check_audit:
+            raise BadOption("--privacy and --check-audit were both given; make an audit, or check the one there is.")
+        if not self.privacy:
+            for name, said in (("--all", self.all), ("--accepted", self.accepted is not None)):
+                if said:
+                    raise BadOption(f"{name} belongs to the privacy audit; add --privacy.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedactConfig:
+    """Options of `endocur redact`."""
+
+    corpus: Path = _corpus()
+    frame: str | None = option(None, "Frame id to mask, as reports, audits and shards name it.")
+    unit: str | None = option(None, "Unit (a video's or a still's id) whose frames to mask, all of one --view.")
+    view: str | None = option(None, "Layout of the --unit, its view_id.")
+    box: tuple[str, ...] = option((), "X,Y,W,H in stored pixels; repeatable.")
+    boxes: Path | None = option(None, "CSV `frame,x,y,w,h` or `unit,view,x,y,w,h`: a box a line.")
+    from_audit: Path | None = option(None, "Audit file: mask the boxes that it found.")
+    key: Path | None = option(None, "Key file that signed the audit; the one in your config folder if not given.")
+
+    def __post_init__(self) -> None:
+        """Check what goes with what. Raises: BadOption."""
+        if self.unit is not None and self.frame is not None:
+            raise BadOption("--unit and --frame were both given; a box belongs to one of them.")
+        if (self.unit is None) != (self.view is None):
+            raise BadOption("--unit and --view belong together; give both.")
+        named = self.unit is not None or self.frame is not None
+        if named and not self.box:
+            raise BadOption("no --box was given; say what to mask: --box X,Y,W,H in stored pixels.")
+        if self.box and not named:
+            raise BadOption("--box needs a --frame, or a --unit with its --view.")
+        self.box_numbers()
+
+    def box_numbers(self) -> list[tuple[int, int, int, int]]:
+        """`--box`, parsed. Raises: BadOption."""
+        found = []
+        for text in self.box:
+            parts = [part.strip() for part in text.split(",")]
+            if len(parts) != 4 or not all(part.isascii() and part.isdigit() for part in parts):
+                raise BadOption(
+                    f"--box is {text!r}; X,Y,W,H in stored pixels is wanted, for example --box 40,12,180,24."
+                )
+            x, y, width, height = map(int, parts)
+            if not (0 < width <= 65_535 and 0 < height <= 65_535 and x <= 65_535 and y <= 65_535):
+                raise BadOption(f"--box is {text!r}; width and height above 0 are wanted, nothing above 65,535.")
+            found.append((x, y, width, height))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,6 +432,7 @@ class RunConfig(ExtractConfig):
     native_size: bool = option(False, "As `endocur shard`.")
     shard_bytes: int = option(64_000_000, "As `endocur shard`.")
     name: str = option("corpus", "As `endocur shard`.")
+    require_audit: bool = option(False, "As `endocur shard`.", how=True)
 
     def __post_init__(self) -> None:
         """Check by building each stage's config. Raises: BadOption."""

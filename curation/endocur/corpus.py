@@ -135,6 +135,16 @@ class UnitMarker:
     extras: dict[str, Any] = field(default_factory=dict)
     """Counts (`seen`, `dropped`), the version that wrote it, the source's facts."""
 
+    @property
+    def redacted(self) -> str:
+        """Sum of the masks that were added by hand; empty if there are none."""
+        return str(self.extras.get("redacted", ""))
+
+    @property
+    def made(self) -> str:
+        """What decides its stored pixels: the fingerprint, and the masks that were added by hand."""
+        return f"{self.fingerprint}+{self.redacted}" if self.redacted else self.fingerprint
+
 
 def chapter_name(unit: str, k: int) -> str:
     """`<unit>.<kkk>`."""
@@ -202,7 +212,7 @@ def read_marker(path: Path) -> UnitMarker:
     """One marker. Raises: BadInput if the file is damaged."""
     value = read_json(path)
     try:
-        return UnitMarker(**{**value, "inputs": tuple(InputRow(**row) for row in value["inputs"])})
+        return marker_of(value)
     except (TypeError, KeyError) as error:
         raise BadInput(f"{path} is no unit marker ({error}); delete it and run endocur extract again.") from None
 
@@ -210,6 +220,11 @@ def read_marker(path: Path) -> UnitMarker:
 def write_marker(corpus: Corpus, marker: UnitMarker) -> None:
     """Write `units/<unit>.json`; from then on the unit exists."""
     write_json(corpus.units / f"{marker.name}.json", marker_value(marker))
+
+
+def marker_of(value: dict[str, Any]) -> UnitMarker:
+    """The marker of JSON values as `marker_value` gives them. Raises: TypeError or KeyError for others."""
+    return UnitMarker(**{**value, "inputs": tuple(InputRow(**row) for row in value["inputs"])})
 
 
 def marker_value(marker: UnitMarker) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def ground_of(markers: Iterable[UnitMarker], accounts: Mapping[str, Mapping[str,
     """
     before = DECIDING[: DECIDING.index(stage)] if stage in DECIDING else DECIDING
     units = [
-        [marker.name, marker.fingerprint, marker.frames, sorted({(row.id, row.group) for row in marker.inputs})]
+        [marker.name, marker.made, marker.frames, sorted({(row.id, row.group) for row in marker.inputs})]
         for marker in markers
         if marker.frames
     ]

@@ -68,6 +68,14 @@ class Key:
         """Name of a corpus in the private folder, by where it was made."""
         return self._digest("corpora", os.fsencode(root.resolve()))[:12]
 
+    def signed(self, message: bytes) -> str:
+        """64 hex digits of HMAC-SHA256 by the sub-key for audits: only who has the key can make them."""
+        return self._digest("audit", message)
+
+    def draw_key(self, content: str) -> bytes:
+        """32 bytes by which frames of a set are drawn for its audit; `content` is the set's content fingerprint."""
+        return bytes.fromhex(self._digest("audit", b"draw:" + content.encode("ascii")))
+
     def _digest(self, purpose: str, message: bytes) -> str:
         sub_key = hmac.digest(self.secret, f"endomae/{purpose}".encode(), "sha256")
         return hmac.new(sub_key, message, hashlib.sha256).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from endocur.account import DECIDING
 from endocur.configs import ExtractConfig
 from endocur.corpus import FORMAT, Corpus, read_settings
+from endocur.redactions import WORK
 from endoshards.errors import BadInput
 from endoshards.files import TEMPORARY, refuse_source_tree, write_atomic
 from endoshards.settings import before
@@ -86,9 +88,13 @@ def refuse_other_folder(root: Path) -> None:
 def remove_frames(corpus: Corpus) -> None:
     """Remove all frames of a corpus and what was made from them; foreign files stay, and the folders that hold them.
 
+    So does the list of masks that people asked for: frames made anew wait for them.
+
     Markers go first: a kill in between leaves files without markers, which do not exist.
     """
     _remove(corpus.units, rf"(?:{_UNIT}|{_CHAPTER}|ignored)\.json")
+    if (corpus.root / WORK).is_dir():
+        shutil.rmtree(corpus.root / WORK)
     _remove(corpus.decisions, rf"(?:{'|'.join(DECIDING)})\.parquet")
     _remove(corpus.tables, r"frames(?:-[0-9a-f]+)?\.parquet")
     for encoder in sorted(corpus.embeddings.glob("*/")):

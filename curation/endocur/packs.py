@@ -117,7 +117,7 @@ def _pack_name(unit: str, digits: int) -> str:
 def _unit_content(corpus: Corpus, marker: UnitMarker) -> list[object]:
     """What decides a unit's rows: how its frames were made, its groups, the version of its scores."""
     groups = sorted({(row.id, row.group) for row in marker.inputs})
-    return [marker.name, marker.fingerprint, marker.frames, _chapter_versions(corpus, marker), groups]
+    return [marker.name, marker.made, marker.frames, _chapter_versions(corpus, marker), groups]
 
 
 def _chapter_versions(corpus: Corpus, marker: UnitMarker) -> list[str]:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from endocur import redactions
 from endocur.corpus import Corpus
 from endocur.packs import contents, frames, head_of, is_damage
 from endocur.select.wording import with_corpus
@@ -146,8 +147,14 @@ def require_fresh(corpus: Corpus, before: str | None = None) -> None:
     Args:
         corpus: any corpus.
         before: only the stages before this one count; all if None.
-    Raises: BadInput if one is stale, with the command lines that mend it, in order.
+    Raises: BadInput if one is stale, with the command lines that mend it, in order; first of all if frames wait for a
+        mask that a person asked for.
     """
+    if waiting := redactions.pending(corpus):
+        raise BadInput(
+            f"frames of {len(waiting):,} unit{'s' if len(waiting) > 1 else ''} of {corpus.root} wait for masks that "
+            f"were asked for; put them on: {with_corpus('endocur redact', corpus)}"
+        )
     old = stale(corpus, before)
     if old:
         lines = " && ".join(with_corpus(_decision_head(corpus, stage)["command"], corpus) for stage in old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,11 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from endocur.cli import app
+from endoshards.errors import EndoError
 
 FPS = 10
 SIZE = (160, 120)
@@ -68,6 +74,20 @@ def endocur(study: Path, *words: str, check: bool = True) -> subprocess.Complete
     if check and done.returncode:
         raise AssertionError(f"endocur {' '.join(words)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def endocur_here(study: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which saves its start: for the many ways to type a command wrong."""
+    with contextlib.chdir(study), pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(study).items():
+            patch.setenv(name, value)
+        done = CliRunner().invoke(app, words)
+    error = done.exception
+    if isinstance(error, EndoError):
+        return subprocess.CompletedProcess(words, error.exit_code, done.stdout, f"{done.stderr}endocur: {error}\n")
+    if error is not None and not isinstance(error, SystemExit):
+        raise error
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 def environment(study: Path) -> dict[str, str]:

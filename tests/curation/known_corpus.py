@@ -47,22 +47,30 @@ def tissue() -> np.ndarray:
     return labels
 
 
-def picture(video: int, second: int) -> bytes:
-    """The stored JPEG: texture that differs from frame to frame, black outside tissue."""
+def picture(video: int, second: int, words: str = "") -> bytes:
+    """The stored JPEG: texture that differs from frame to frame, black outside tissue; `words` written on it."""
     noise = np.random.default_rng([video, second]).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     rgb = np.clip(cv2.GaussianBlur(noise, (0, 0), 3.0).astype(np.float32) * 0.6 + [90, 20, 10], 0, 255)
     rgb[tissue() != 1] = 0
-    return simplejpeg.encode_jpeg(rgb.astype(np.uint8), quality=92, colorsubsampling="420")
+    rgb = np.ascontiguousarray(rgb.astype(np.uint8))
+    if words:
+        cv2.putText(rgb, words, (44, 76), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (250, 250, 250), 1, cv2.LINE_AA)
+    return simplejpeg.encode_jpeg(rgb, quality=92, colorsubsampling="420")
 
 
-def write_corpus(root: Path, videos: int = 3, seconds: int = 20) -> Corpus:
-    """`videos` videos of `seconds` frames; quality of frame t is t / seconds; a failed input comes last."""
+def write_corpus(
+    root: Path, videos: int = 3, seconds: int = 20, written: Mapping[tuple[int, int], str] | None = None
+) -> Corpus:
+    """`videos` videos of `seconds` frames; quality of frame t is t / seconds; a failed input comes last.
+
+    `written`: (video, second) -> words on that frame.
+    """
     corpus = Corpus(root)
     write_atomic(corpus.toml, SETTINGS)
     for folder in (corpus.frames, corpus.units):
         folder.mkdir(parents=True, exist_ok=True)
     for video in range(videos):
-        _write_video(corpus, video, seconds)
+        _write_video(corpus, video, seconds, written or {})
     row = InputRow("00000000000000ff", "failed", "no frame can be decoded", position=videos + 1)
     write_marker(corpus, UnitMarker(row.id, "failed", row.reason, "video", 0, 0, "e" * 16, (row,)))
     said = Account("extract", corpus.log)
@@ -91,14 +99,14 @@ def decide(corpus: Corpus, stage: str, dropped: Mapping[str, tuple[str, str]], *
     said.finish(None, made, {"config": settings, GROUND: ground(corpus, stage)})
 
 
-def _write_video(corpus: Corpus, video: int, seconds: int) -> None:
+def _write_video(corpus: Corpus, video: int, seconds: int, written: Mapping[tuple[int, int], str]) -> None:
     name = source(video)
     files = chapter_files(corpus, name, 0)
     rows: dict[str, list[object]] = {column: [] for column in FRAME_COLUMNS.names}
     scores = []
     with files.frames_tar.open("wb") as tar:
         for second in range(seconds):
-            jpeg = picture(video, second)
+            jpeg = picture(video, second, written.get((video, second), ""))
             tar.write(bytes(512))
             row = _row(video, second) | {"offset": tar.tell(), "size": len(jpeg)}
             tar.write(jpeg)

@@ -10,6 +10,7 @@ import pytest
 import simplejpeg
 
 from endocur.commands import verify
+from endocur.identity import open_key
 from endoshards.verify import Finding
 from endoshards.writer import write_set
 
@@ -56,6 +57,13 @@ def test_a_flipped_bit_is_found_with_its_sample(shards: Path) -> None:
     faults = json.loads(done.stdout)["faults"]
     assert {"checksum", "sha256"} <= {fault["kind"] for fault in faults}
     assert any(fault["key"].startswith("k") for fault in faults)
+
+
+def test_a_set_of_another_writer_is_refused_by_the_privacy_audit_in_words(shards: Path, tmp_path: Path) -> None:
+    open_key(tmp_path / "key", outside=shards)
+    done = typed(str(shards), "--privacy", "--key", str(tmp_path / "key"))
+    assert done.returncode == 3
+    assert "have no source_id; the privacy audit reads sets that endocur shard wrote." in done.stderr
 
 
 def test_a_damaged_index_is_a_fault_not_a_refusal(shards: Path) -> None:

@@ -43,6 +43,7 @@ from endocur.extract.unit import VideoTask, extract_video
 from endocur.ground import inputs_by_status
 from endocur.identity import Key, open_key
 from endocur.opening import open_for_extract, refuse_other_folder
+from endocur.privacy.rewrite import finish_pending
 from endocur.private import PrivateFolder, SourceRow
 from endocur.select.wording import with_corpus
 from endoshards.errors import TooManyFailed
@@ -79,6 +80,7 @@ def run(config: ExtractConfig) -> None:
             keep_names=config.keep_names,
             restart=config.restart,
         )
+        finish_pending(corpus)  # what a killed `endocur redact` recorded, before any of its units is judged unfinished
         stack.callback(_tidy, corpus)  # on errors, too: a full disk must not stay full of what was begun
         private = _private(config, key, corpus)
         _tidy(corpus)

@@ -13,6 +13,7 @@ from endocur.account import DECIDING, counted, read_accounts
 from endocur.configs import ShardConfig
 from endocur.corpus import Corpus, UnitMarker, half_done, read_settings, unit_markers
 from endocur.ground import GROUND, changed, ground_of, inputs_by_status
+from endocur.redactions import pending
 from endocur.select.wording import lower_filter, with_corpus
 from endoshards.files import process_start
 
@@ -76,7 +77,7 @@ def standing(corpus: Corpus) -> Standing:
         inputs=inputs_by_status(markers),
         in_use=_in_use(corpus),
         stages=stages,
-        next=_next(corpus, stages, accounts),
+        next=with_corpus("endocur redact", corpus) if pending(corpus, markers) else _next(corpus, stages, accounts),
     )
 
 
