@@ -181,6 +181,8 @@ class AuditSplitConfig:
             raise BadOption(
                 f"--published is {self.published:g}; a share from 0 to 1 is wanted, for 55.28 % write 0.5528."
             )
+        if self.seed < 0:
+            raise BadOption(f"--seed is {self.seed}; a whole number from 0 is wanted.")
         if self.classes is not None and self.classes < 2:
             raise BadOption(f"--classes is {self.classes}; at least 2 are wanted.")
 

@@ -103,6 +103,8 @@ def test_a_proposal_without_a_group_key_is_refused_and_the_audit_stands(tmp_path
         (("empty.csv", "test.csv"), 3, "empty.csv"),
         (("test.csv", "test.csv"), 3, "test.csv was given as train and as test"),
         (("train.csv", "test.csv", "--published", "55.28"), 2, "for 55.28 % write 0.5528"),
+        (("train.csv", "test.csv", "--seed", "-1"), 2, "--seed is -1; a whole number from 0 is wanted."),
+        (("train.csv", "test.csv", "--published-metric", "f2"), 2, "'f2' is not one of 'accuracy'"),
         (("train.csv", "test.csv", "--classes", "1"), 2, "--classes is 1; at least 2 are wanted."),
         (("train.csv", "test.csv", "--group-pattern", "("), 2, "--group-pattern ("),
         (("train.csv", "test.csv", "--group-pattern", "patient"), 3, "matches 0 of"),

@@ -81,6 +81,11 @@ def read(
             if source is not None:
                 like = parts[0].roles if parts else None
                 parts += [replace(part, split=split, words=None) for part in parts_of(source, split, told, like)]
+        if split_column is not None:
+            raise BadInput(
+                f"--split-column {split_column} belongs to one list, and train and test were given apart; leave it "
+                "out, or give one list."
+            )
     digests = {part.split: part.sha256 for part in parts if part.sha256}
     same = VAL in digests and digests.get(VAL) == digests.get(TEST) and test is not None
     return _together(parts, same)

@@ -12,6 +12,7 @@ from endoeval.report.audit_words import faults, percent, sizes, state, taken_as,
 from endoeval.splits.audit import Audit, audit
 from endoeval.splits.copies import copy_findings
 from endoeval.splits.naming import unnamed
+from endoeval.splits.nulls import METRICS, score
 from endoeval.splits.propose import Proposal, propose
 from endomae.configs import AuditSplitConfig
 from endoshards.errors import BadInput, BadOption, CheckFailed, from_os_error
@@ -85,7 +86,8 @@ def _run(config: AuditSplitConfig) -> None:
     _say(*verdict(shown), "")
     _say(*(f"{finding.kind}: {finding.text or finding.check}" for finding in shown.findings), "")
     _say(*([said] if (said := taken_as(found)) is not None else []))
-    _say(*(f"null row, {row.name}: accuracy {percent(row.accuracy)}" for row in shown.nulls))
+    metric = config.published_metric
+    _say(*(f"null row, {row.name}: {METRICS[metric]} {percent(score(row, metric))}" for row in shown.nulls))
     try:
         proposal = propose(found.rows, config.seed) if config.propose is not None else None
     except BadInput:

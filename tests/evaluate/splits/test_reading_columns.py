@@ -52,6 +52,14 @@ def test_a_label_column_that_one_list_alone_lacks_is_refused(tmp_path):
         audit(written(tmp_path)[0].rename(tmp_path / "all.csv"), label_column="lable")
 
 
+def test_a_split_column_of_two_lists_is_refused_for_one_of_them_would_be_ignored(tmp_path):
+    train, test, val = written(tmp_path)
+    with pytest.raises(BadInput, match=r"--split-column kind belongs to one list, and train and test were given apart"):
+        audit(train, test, split_column="kind")
+    with pytest.raises(BadInput, match=r"--split-column kind belongs to one list"):
+        audit(train, test, val, split_column="kind")
+
+
 def test_a_label_column_that_val_lacks_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"val.csv has no column kind; its columns are path, other"):
         audit(*written(tmp_path, val="path,other"), label_column="kind")
