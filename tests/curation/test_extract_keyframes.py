@@ -20,8 +20,9 @@ from endocur.extract.decode import Video
 from endocur.extract.sampling import Asked, Ticks, keys_are_dense
 from endocur.extract.source import Frame
 from endocur.extract.unit import VideoTask, extract_video
+from endocur.opening import open_for_extract
 from endocur.store import read_chapter_table
-from endoshards.errors import BadOption
+from endoshards.errors import BadInput, BadOption
 from endoshards.settings import config_fingerprint, what
 
 SOURCE = "0123456789abcdef"
@@ -250,6 +251,18 @@ def test_exact_and_all_frames_have_the_settings_and_fingerprints_of_versions_tha
     assert "sampling" not in what(exact) and "sampling" not in what(everything)
     assert what(ExtractConfig(inputs=(Path("v"),)))["sampling"] == "auto"
     assert config_fingerprint(exact) != config_fingerprint(ExtractConfig(inputs=(Path("v"),)))
+
+
+def test_a_corpus_of_an_earlier_version_goes_on_as_exact_and_says_so_to_others(tmp_path: Path) -> None:
+    def opened(**options: object) -> None:
+        config = ExtractConfig(inputs=(Path("v"),), **options)  # type: ignore[arg-type]
+        open_for_extract(tmp_path / "c", what(config), key_check="k", corpus_id="i")
+
+    opened(sampling="exact")
+    assert "sampling" not in (tmp_path / "c" / "corpus.toml").read_text("utf-8")
+    opened(sampling="exact")
+    with pytest.raises(BadInput, match="was made with sampling = exact, this run says auto"):
+        opened()
 
 
 @pytest.mark.parametrize("options", [{"all_frames": True}, {"decoder": "decord"}])

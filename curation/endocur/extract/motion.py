@@ -91,14 +91,15 @@ class MotionMeter:
         return Motion(motion, self._below(change, STILL_LEVELS / gain), self._is_frozen(now, change, gain))
 
     def _is_frozen(self, now: NDArray[np.float32], change: NDArray[np.float32], gain: float) -> bool:
-        across = np.abs(now[:, 1:] - now[:, :-1])[self._pairs]
-        if not across.size or float(np.median(across)) * gain < FLAT_LEVELS:
-            self._repeats = 0
-            return False
         repeats = self._below(change, FROZEN_LEVELS / gain) >= 0.99
         pops = self._repeats >= POP_AFTER and self._below(change, POP_LEVELS / gain) >= 0.99
-        self._repeats = self._repeats + 1 if repeats else 0
-        return repeats or pops
+        shows = (repeats or pops) and self._shows_something(now, gain)
+        self._repeats = self._repeats + 1 if repeats and shows else 0
+        return shows
+
+    def _shows_something(self, now: NDArray[np.float32], gain: float) -> bool:
+        across = np.abs(now[:, 1:] - now[:, :-1])[self._pairs]
+        return bool(across.size and float(np.median(across)) * gain >= FLAT_LEVELS)
 
     def _below(self, change: NDArray[np.float32], level: float) -> float:
         """Share of tissue cells that changed by less than `level`."""
