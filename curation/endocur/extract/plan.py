@@ -63,6 +63,8 @@ def make_plan(
     rows = {id_: _rows(copies, groups, key, config, plan.warnings) for id_, copies in sources.items()}
     done = {marker.name: marker for marker in markers if marker.status != "failed"}
     done = {name: one for name, one in done.items() if one.fingerprint == unit_fingerprint(config, name)}
+    if config.keep_foreign:
+        done = {name: one for name, one in done.items() if one.kind != "video" or one.status != "ignored"}
     still_unit = {row.id: one.name for one in done.values() if one.kind == "stills" for row in one.inputs}
     batches: dict[int, list[StillItem]] = {}
     touched: dict[str, dict[str, tuple[InputRow, ...]]] = {}

@@ -12,6 +12,7 @@ from endocur.corpus import CHAPTER_S, Corpus, InputRow, UnitMarker, chapter_file
 from endocur.engine import UnitFailed, beat
 from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, finished_chapter
 from endocur.extract.decode import Video
+from endocur.extract.foreign import NOT_ENDOSCOPY, shows_no_endoscopy
 from endocur.extract.motion import MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
 from endocur.extract.sampling import Every, Ticks, chapter_of
@@ -80,6 +81,8 @@ def extract_video(task: VideoTask) -> UnitMarker:
         found = probe(source, max_side=task.config.max_side, detector=detector)
         del detector  # its model is half of a worker's memory
         beat()
+        if not task.config.keep_foreign and shows_no_endoscopy(found):
+            return _foreign(task)
         counts, chapters, last_us = _store(task, source, found)
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
@@ -104,6 +107,23 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "version": EXTRACT_VERSION,
             "views": [_view_facts(segment) for segment in found.segments.values()],
         },
+    )
+    write_marker(Corpus(task.root), marker)
+    return marker
+
+
+def _foreign(task: VideoTask) -> UnitMarker:
+    """Leave a video out whose probe shows no endoscopy: a marker, no frame, no sheet."""
+    marker = UnitMarker(
+        name=task.unit,
+        status="ignored",
+        reason=NOT_ENDOSCOPY,
+        kind="video",
+        chapters=0,
+        frames=0,
+        fingerprint=task.fingerprint,
+        inputs=tuple(_with_status(row, "ignored", NOT_ENDOSCOPY) for row in task.inputs),
+        extras={"seen": 0, "dropped": {}, "last_us": 0, "version": EXTRACT_VERSION},
     )
     write_marker(Corpus(task.root), marker)
     return marker
