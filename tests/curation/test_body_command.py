@@ -22,13 +22,13 @@ BEFORE_S, INSIDE_S, AFTER_S = 3, 7, 3
 LINE = ("extract", "videos", "--stills", "--fps", "2", "--no-text-detection", "--workers", "1")
 
 
-def room(index: int, seed: int = 0) -> np.ndarray:
+def room(index: int, seed: int = 0, boxes: int = 30) -> np.ndarray:
     """RGB [120, 160, 3]: a wall, a floor and boxes through the same disc as `tissue`, the camera turning."""
     generator = np.random.default_rng([seed, 5])
     rgb = np.full((120, 480, 3), (190, 194, 192), np.uint8)
     rgb[80:] = (96, 100, 104)
-    for _ in range(30):
-        x, y, w, h = generator.integers(0, [460, 80, 40, 40]).tolist()
+    for _ in range(boxes):
+        x, y, w, h = generator.integers(0, [460, 110, 40, 40]).tolist()
         colour = [int(v) for v in generator.choice([[40, 70, 120], [220, 222, 224], [60, 62, 66], [30, 110, 100]])]
         cv2.rectangle(rgb, (x, y), (x + w + 5, y + h + 5), colour, -1)
     disc = cv2.circle(np.zeros((120, 160), np.uint8), (80, 60), 56, 1, -1)
@@ -44,12 +44,12 @@ def draw(path: Path, *parts: tuple[int, Callable[[int], np.ndarray]]) -> None:
 
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A procedure with a room before and after it, a room alone, a still of each; extracted."""
+    """A procedure with a room before and after it, a fuller room alone, a still of each; extracted."""
     study = tmp_path_factory.mktemp("body")
     (study / "videos" / "stills").mkdir(parents=True)
     inside = lambda index: tissue(1, index, blurred=False)  # noqa: E731
     draw(study / "videos" / "a.mp4", (BEFORE_S, room), (INSIDE_S, inside), (AFTER_S, room))
-    draw(study / "videos" / "b.mp4", (8, lambda index: room(index, 3)))
+    draw(study / "videos" / "b.mp4", (8, lambda index: room(3 * index, 3, boxes=150)))
     for name, picture in (("one", tissue(4, 0, blurred=False)), ("two", room(9, 6))):
         cv2.imwrite(str(study / "videos" / "stills" / f"{name}.png"), picture[..., ::-1])
     (study / "said.txt").write_text("".join((done := endocur(study, *LINE)).stdout + done.stderr))
@@ -116,7 +116,7 @@ def test_what_lies_before_and_after_the_stay_inside_is_dropped_for_privacy(study
         for name, is_in in inside.items()
         if min(abs(int(name[17:]) / 1e6 - border) for border in (BEFORE_S, BEFORE_S + INSIDE_S)) > 1.0
     }
-    assert len(sure) > 15
+    assert len(sure) >= 12 and set(sure.values()) == {True, False}
     assert {str(row["frame_id"]): row["keep"] for row in rows if str(row["frame_id"]) in sure} == sure
     assert {row["reason"] for row in rows if not row["keep"]} == {"out_of_body"}
     for stage in ("privacy", "filter"):
