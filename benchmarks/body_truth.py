@@ -48,6 +48,7 @@ SIZE = 400
 def main() -> None:
     said = options(__doc__, more)
     home = said.scratch or Path(tempfile.gettempdir()) / "endomae-body-truth"
+    home = home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     ruler = load_ruler(shared("tools") / "compose_procedure.py")
     videos = [
@@ -95,7 +96,7 @@ def procedures(home: Path, seed: int, said: argparse.Namespace, ruler: Any) -> l
         ]
         words += ["--jobs", "1", *(["--outside", str(said.outside.resolve())] if said.outside else [])]
         run([sys.executable, str(shared("tools") / "compose_procedure.py"), *words], home)
-    corpus = extracted(home, f"{out.name}-corpus", [out], ["--exclude", "*.json", "--fps", "5", "--no-text-detection"])
+    corpus = extracted(home, f"{out.name}-corpus", [out], ["--include", "*.mp4", "--fps", "5", "--no-text-detection"])
     names = sorted(path.stem for path in out.glob("*.mp4"))
     rows = [
         row

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 VERSION = "1"
@@ -126,7 +127,7 @@ def decide(frames: pa.Table, stills: frozenset[str], mode: Mode) -> pa.Table:
     """
     value = frames["in_body"].cast(pa.float32()).to_numpy().astype(np.float32)
     pts, sources = frames["pts_us"].to_numpy(), frames["source_id"].to_numpy()
-    alone = np.isin(frames["unit"].to_numpy().astype(str), sorted(stills))
+    alone = pc.is_in(frames["unit"], value_set=pa.array(sorted(stills), pa.string())).to_numpy()
     out, outer = np.zeros(len(frames), np.bool_), np.zeros(len(frames), np.bool_)
     mean = np.full(len(frames), np.nan)
     found = judge_stills(value[alone], mode)
@@ -136,7 +137,9 @@ def decide(frames: pa.Table, stills: frozenset[str], mode: Mode) -> pa.Table:
     for part in np.split(rows, borders) if len(rows) else ():
         found = judge_video(pts[part], value[part], mode)
         out[part], mean[part], outer[part] = found
-    evidence = [_words(mean[row], bool(outer[row]), mode) if out[row] else "" for row in range(len(frames))]
+    evidence = np.full(len(frames), "", object)
+    for row in np.flatnonzero(out):
+        evidence[row] = _words(mean[row], bool(outer[row]), mode)
     return pa.table(
         {
             "frame_id": frames["frame_id"],
