@@ -16,17 +16,21 @@ U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 
-def outside(generator: np.random.Generator) -> U8:
-    """One frame from outside the body: RGB uint8 [SIDE, SIDE, 3]."""
+def outside(generator: np.random.Generator, *, is_warm: bool) -> U8:
+    """One frame from outside the body, warm with more lamp light and wood: RGB uint8 [SIDE, SIDE, 3]."""
     kinds = (_leaves, _clutter, _room, _cloth, _hand, _face, _bowl, _plain, _page, _tube, _wood, _grey)
     share = (0.14, 0.19, 0.09, 0.12, 0.08, 0.08, 0.05, 0.04, 0.02, 0.09, 0.08, 0.02)
+    wood = 0.0 if is_warm else 0.03  # goes to heaps of anything
+    share = (share[0] + wood, *share[1:10], share[10] - wood, share[11])
     kind = int(generator.choice(len(kinds), p=share))
     picture = kinds[kind](generator)
     if generator.random() < 0.3:  # lit by the scope itself: darker towards the rim
         rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j].astype(np.float32)
         fall = 1 - generator.uniform(0.2, 0.8) * np.hypot(rows, columns) ** 2 / 2
         picture = picture * fall[..., None]
-    if kinds[kind] in (_leaves, _clutter, _room, _hand, _face, _wood) and generator.random() < 0.4:  # lamp light
+    if kinds[kind] in (_leaves, _clutter, _room, _hand, _face, _wood) and generator.random() < (
+        0.4 if is_warm else 0.3
+    ):  # lamp light
         picture = picture * generator.uniform((1.0, 0.62, 0.35), (1.3, 0.95, 0.9)).astype(np.float32)
     elif generator.random() < 0.1:
         picture = picture * generator.uniform((0.85, 0.9, 0.8), (1.1, 1.0, 1.15)).astype(np.float32)

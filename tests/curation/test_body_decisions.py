@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endocur.select.body import LEAST, RUN_S, decide, judge_stills, judge_video, smoothed
+from endocur.select.body import MAJORITY, RUN_S, decide, judge_stills, judge_video, share_inside
 
 NAN = float("nan")
 
@@ -21,6 +21,13 @@ def out(values: list[float], mode: str = "standard", step_s: float = 1.0) -> str
 
 def test_one_doubtful_frame_among_sure_ones_stays() -> None:
     assert out([1, 1, 1, 0.1, 1, 1, 1]) == "......."
+
+
+def test_the_border_stays_where_it_is_at_any_rate() -> None:
+    for step in (1.0, 0.5, 0.1):
+        count = round(6 / step)
+        assert out([0.0] * count + [0.9] * count, step_s=step) == "x" * count + "." * count
+        assert out([0.5] * count + [0.0] * count, step_s=step) == "." * count + "x" * count
 
 
 def test_a_stay_outside_within_a_procedure_is_out() -> None:
@@ -77,18 +84,18 @@ def test_strict_drops_whatever_standard_drops(values: list[float], gaps: list[in
     value = np.array(values, np.float32)
     standard, strict = judge_video(pts, value, "standard"), judge_video(pts, value, "strict")
     assert not (standard.out & ~strict.out).any()
-    kept = ~standard.out & ~np.isnan(standard.mean)
-    assert (standard.mean[kept] >= LEAST["standard"]).all()
+    kept = ~standard.out & ~np.isnan(standard.share)
+    assert (standard.share[kept] >= MAJORITY).all()
 
 
 @given(values=VALUES)
-def test_the_mean_is_that_of_all_judged_frames_within_reach(values: list[float]) -> None:
+def test_the_share_is_that_of_all_judged_frames_within_reach(values: list[float]) -> None:
     pts = (np.arange(len(values)) * 1_000_000).astype(np.int64)
     value = np.array(values, np.float32)
-    for place, mean in enumerate(smoothed(pts, value)):
+    for place, share in enumerate(share_inside(pts, value, 0.35)):
         near = value[max(0, place - 1) : place + 2]
         near = near[~np.isnan(near)]
-        assert np.isnan(mean) if not len(near) else abs(mean - near.astype(np.float64).mean()) < 1e-4
+        assert np.isnan(share) if not len(near) else abs(share - (near >= np.float32(0.35)).mean()) < 1e-9
 
 
 def test_each_video_is_judged_by_itself_and_stills_by_none_but_themselves() -> None:
@@ -108,5 +115,5 @@ def test_each_video_is_judged_by_itself_and_stills_by_none_but_themselves() -> N
     decided = decide(frames, frozenset({"stills-1"}), "standard").to_pylist()
     assert [row["keep"] for row in decided] == [True] * 5 + [False] * 5 + [True, False, True]
     assert {row["reason"] for row in decided if not row["keep"]} == {"out_of_body"}
-    assert decided[5]["evidence"] == "in_body 0.0000 < 0.35" and decided[-2]["evidence"] == "in_body 0.1000 < 0.35"
+    assert decided[5]["evidence"] == "in_body < 0.35 in 100% of what lies within 1.5 s" and decided[-2]["evidence"] == "in_body 0.1000 < 0.35"
     assert RUN_S == 3.0 and decided[0]["evidence"] == ""

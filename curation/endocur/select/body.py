@@ -20,11 +20,13 @@ VERSION = "1"
 Mode = Literal["standard", "strict"]
 REASON = "out_of_body"
 REACH_S = 1.5
-"""Frames so near in time are averaged with a frame."""
+"""Frames so near in time vote on a frame."""
 RUN_S = 3.0
 """A video is inside the body from the first run of this length to the last."""
 LEAST = {"standard": 0.35, "strict": 0.65}
-"""Averages of `in_body` below are out."""
+"""A frame below votes for out."""
+MAJORITY = 0.5
+"""Share of the votes for inside from which a frame is inside."""
 MARGIN_S = {"standard": 0.0, "strict": 1.0}
 """What lies so near in time to a frame that is out goes with it."""
 
@@ -33,8 +35,8 @@ class Judged(NamedTuple):
     """What became of the frames of one video or of some stills."""
 
     out: NDArray[np.bool_]
-    mean: NDArray[np.float64]
-    """The average that decided; NaN where nothing near could be judged."""
+    share: NDArray[np.float64]
+    """Of judged frames near it that are inside (of a still: its own `in_body`); NaN where none could be judged."""
     outer: NDArray[np.bool_]
     """Out because it lies before the first run inside or after the last."""
 
@@ -46,13 +48,13 @@ def judge_video(pts_us: NDArray[np.int64], in_body: NDArray[np.float32], mode: M
         pts_us: int64 [n], ascending.
         in_body: float32 [n] in [0, 1], NaN where a frame by itself says nothing (black, white).
         mode: see `LEAST` and `MARGIN_S`; `strict` also drops what nothing near it can vouch for.
-    Returns: out, mean, outer, each [n]. Nothing is out of a video in which no frame can be judged, unless `strict`.
+    Returns: out, share, outer, each [n]. Nothing is out of a video in which no frame can be judged, unless `strict`.
     """
-    mean = smoothed(pts_us, in_body)
-    known = ~np.isnan(mean)
+    share = share_inside(pts_us, in_body, LEAST[mode])
+    known = ~np.isnan(share)
     if not known.any():
-        return Judged(np.full(len(mean), mode == "strict"), mean, np.zeros(len(mean), np.bool_))
-    out = known & (mean < LEAST[mode])
+        return Judged(np.full(len(share), mode == "strict"), share, np.zeros(len(share), np.bool_))
+    out = known & (share < MAJORITY)
     if mode == "strict":
         out |= ~known
     else:
@@ -60,29 +62,32 @@ def judge_video(pts_us: NDArray[np.int64], in_body: NDArray[np.float32], mode: M
     if margin := MARGIN_S[mode]:
         out |= _within(pts_us, pts_us[out], margin)
     outer = _outer(pts_us, ~out)
-    return Judged(out | outer, mean, outer & ~out)
+    return Judged(out | outer, share, outer & ~out)
 
 
 def judge_stills(in_body: NDArray[np.float32], mode: Mode) -> Judged:
     """Judge stills one by one. Args and returns: as `judge_video`; one that says nothing is out only if `strict`."""
-    mean = in_body.astype(np.float64)
-    unknown = np.isnan(mean)
-    out = np.where(unknown, mode == "strict", np.nan_to_num(mean) < LEAST[mode])
-    return Judged(out.astype(np.bool_), mean, np.zeros(len(mean), np.bool_))
+    value = in_body.astype(np.float64)
+    unknown = np.isnan(value)
+    out = np.where(unknown, mode == "strict", np.nan_to_num(value) < LEAST[mode])
+    return Judged(out.astype(np.bool_), value, np.zeros(len(value), np.bool_))
 
 
-def smoothed(pts_us: NDArray[np.int64], in_body: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean of what can be judged within REACH_S of each frame, itself included: float64 [n], rounded to 1e-4."""
+def share_inside(pts_us: NDArray[np.int64], in_body: NDArray[np.float32], least: float) -> NDArray[np.float64]:
+    """Share of what can be judged within REACH_S of each frame, itself included, that reaches `least`.
+
+    A vote and not a mean: the border between outside and inside stays where it is.
+    Returns: float64 [n] in [0, 1]; NaN where nothing near can be judged.
+    """
     known = ~np.isnan(in_body)
-    # In whole ten-thousandths sums are exact, and the same on every processor.
-    units = np.round(np.where(known, in_body, 0).astype(np.float64) * 10_000).astype(np.int64)
-    total, count = (np.concatenate([[0], np.cumsum(part)]) for part in (units, known.astype(np.int64)))
+    votes = known & (np.where(known, in_body, 0) >= np.float32(least))
+    total, count = (np.concatenate([[0], np.cumsum(part.astype(np.int64))]) for part in (votes, known))
     reach = round(REACH_S * 1_000_000)
     first, end = np.searchsorted(pts_us, pts_us - reach, "left"), np.searchsorted(pts_us, pts_us + reach, "right")
     near = count[end] - count[first]
-    mean = np.full(len(pts_us), np.nan)
-    np.divide(total[end] - total[first], near * 10_000.0, out=mean, where=near > 0)
-    return np.round(mean, 4)
+    share = np.full(len(pts_us), np.nan)
+    np.divide(total[end] - total[first], near, out=share, where=near > 0)
+    return share
 
 
 def _outer(pts_us: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -129,17 +134,17 @@ def decide(frames: pa.Table, stills: frozenset[str], mode: Mode) -> pa.Table:
     pts, sources = frames["pts_us"].to_numpy(), frames["source_id"].to_numpy()
     alone = pc.is_in(frames["unit"], value_set=pa.array(sorted(stills), pa.string())).to_numpy()
     out, outer = np.zeros(len(frames), np.bool_), np.zeros(len(frames), np.bool_)
-    mean = np.full(len(frames), np.nan)
+    share = np.full(len(frames), np.nan)
     found = judge_stills(value[alone], mode)
-    out[alone], mean[alone] = found.out, found.mean
+    out[alone], share[alone] = found.out, found.share
     rows = np.flatnonzero(~alone)
     borders = np.flatnonzero(sources[rows][1:] != sources[rows][:-1]) + 1
     for part in np.split(rows, borders) if len(rows) else ():
         found = judge_video(pts[part], value[part], mode)
-        out[part], mean[part], outer[part] = found
+        out[part], share[part], outer[part] = found
     evidence = np.full(len(frames), "", object)
     for row in np.flatnonzero(out):
-        evidence[row] = _words(mean[row], bool(outer[row]), mode)
+        evidence[row] = _words(share[row], bool(alone[row]), bool(outer[row]), mode)
     return pa.table(
         {
             "frame_id": frames["frame_id"],
@@ -150,11 +155,13 @@ def decide(frames: pa.Table, stills: frozenset[str], mode: Mode) -> pa.Table:
     )
 
 
-def _words(mean: float, outer: bool, mode: Mode) -> str:
+def _words(share: float, alone: bool, outer: bool, mode: Mode) -> str:
     if outer:
         return f"outside all runs of {RUN_S:g} s in the body"
-    if np.isnan(mean):
+    if np.isnan(share):
         return "cannot be judged, nor anything near it"
-    if mean >= LEAST[mode]:
+    if alone:
+        return f"in_body {share:.4f} < {LEAST[mode]:.2f}"
+    if share >= MAJORITY:
         return f"within {MARGIN_S[mode]:g} s of a frame out of the body"
-    return f"in_body {mean:.4f} < {LEAST[mode]:.2f}"
+    return f"in_body < {LEAST[mode]:.2f} in {1 - share:.0%} of what lies within {REACH_S:g} s"
