@@ -13,6 +13,8 @@ from endoshards.settings import option
 
 C = TypeVar("C")
 CORPUS = Path("corpus")
+OutOfBody = Literal["standard", "strict", "off"]
+OUT_OF_BODY: OutOfBody = "standard"
 SCORE_NAMES = ("quality", "sharpness", "exposure", "contrast", "specular_free", "colour")
 
 
@@ -69,6 +71,11 @@ class ExtractConfig:
     exclude: tuple[str, ...] = option((), "Glob to leave out, repeatable; @FILE holds a path or glob a line.", how=True)
     limit: int | None = option(None, "Only the first N inputs, to try.", how=True)
     minutes: float | None = option(None, "Only the first N minutes of each video, to try.")
+    keep_foreign: bool = option(
+        False,
+        "Read videos too whose probe shows no endoscopy (slides, a room camera); else they are ignored.",
+        how=True,
+    )
     decoder: Literal["pyav", "decord"] = option(
         "pyav", "Video decoder; decord is refused on files where it is not exact."
     )
@@ -158,6 +165,9 @@ class FilterConfig:
     corpus: Path = _corpus()
     min_quality: float = option(0.4, "Drop frames whose quality is below.")
     min: tuple[str, ...] = option((), "NAME=VALUE: drop frames whose score NAME is below VALUE; repeatable.")
+    out_of_body: OutOfBody = option(
+        OUT_OF_BODY, "Drop frames outside the body: standard, strict (what is not surely inside), or off."
+    )
 
     def __post_init__(self) -> None:
         """Check thresholds. Raises: BadOption."""
@@ -424,6 +434,7 @@ class RunConfig(ExtractConfig):
 
     min_quality: float = option(0.4, "As `endocur filter`.")
     min: tuple[str, ...] = option((), "As `endocur filter`.")
+    out_of_body: OutOfBody = option(OUT_OF_BODY, "As `endocur filter`.")
     encoder: str = _encoder()
     threshold: float | None = option(None, "As `endocur dedup`.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", how=True)

@@ -70,7 +70,8 @@ def update_packs(corpus: Corpus) -> list[Path]:
     paths = [corpus.tables / name for name in sorted(members)]
     remove_temporaries(corpus.tables)
     for path in paths:
-        content = fingerprint([_unit_content(corpus, marker) for marker in members[path.name]])
+        # With the columns: a pack of an earlier version of this program may lack some.
+        content = fingerprint([TABLE_COLUMNS.names, [_unit_content(corpus, marker) for marker in members[path.name]]])
         if (head_of(path) or {}).get("content") != content:
             rows = _in_order(pa.concat_tables([_unit_rows(corpus, marker) for marker in members[path.name]]))
             write_table(path, rows.replace_schema_metadata({"content": content}))
@@ -86,7 +87,10 @@ def contents(corpus: Corpus) -> list[object]:
 
 
 def score_versions(corpus: Corpus) -> list[str]:
-    """Versions of the scores of all finished units, sorted. Raises: BadInput if a score table is not there."""
+    """Versions of the score tables of all finished units (`quality.table.TABLE_VERSION`), sorted.
+
+    Raises: BadInput if a score table is not there.
+    """
     units = [marker for marker in unit_markers(corpus) if marker.frames]
     return sorted({version for marker in units for version in _chapter_versions(corpus, marker)})
 

@@ -157,7 +157,10 @@ def require_fresh(corpus: Corpus, before: str | None = None) -> None:
         )
     old = stale(corpus, before)
     if old:
-        lines = " && ".join(with_corpus(_decision_head(corpus, stage)["command"], corpus) for stage in old)
+        # One command may decide two stages: its line is typed once.
+        lines = " && ".join(
+            dict.fromkeys(with_corpus(_decision_head(corpus, stage)["command"], corpus) for stage in old)
+        )
         raise BadInput(
             f"frames, scores or an earlier stage changed after {' and '.join(old)} ran on {corpus.root}, "
             f"so what was decided no longer holds; run: {lines}"

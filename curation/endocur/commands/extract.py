@@ -21,6 +21,7 @@ from endocur.corpus import (
 )
 from endocur.engine import Failure, map_units
 from endocur.extract.estimate import estimate
+from endocur.extract.foreign import NOT_ENDOSCOPY
 from endocur.extract.gather import gather
 from endocur.extract.groups import read_groups
 from endocur.extract.identify import Identified, identify, path_bytes
@@ -270,8 +271,14 @@ def _finish(
         verdict = ""
     if failed and not verdict:
         account.warnings.append(f"{of_all}; {allowed} may")
+    foreign = sum(marker.reason == NOT_ENDOSCOPY for marker in markers)
+    if foreign:
+        account.warnings.append(
+            f"{counted(foreign, 'video')} left out, for the probe shows no endoscopy; --keep-foreign reads them"
+        )
     part = "" if config.part.endswith("/1") else f" of part {config.part}"
     counts = {f"inputs {status}{part}": count for status, count in sorted(outcome.statuses.items())}
+    counts |= {"videos not endoscopy": foreign} if foreign else {}
     sheets = corpus.reports / "sheets"
     if sheets.is_dir():
         sys.stdout.write(f"sheets: {sheets}  (one a video: does the outline fit, is every name covered?)\n")

@@ -8,8 +8,8 @@ from endocur.account import Account
 from endocur.configs import ScoreConfig, worker_count
 from endocur.corpus import Corpus, chapter_files, chapter_name, corpus_lock, open_corpus, unit_markers
 from endocur.engine import Failure, beat, map_units
-from endocur.quality.scores import VERSION, score_jpeg
-from endocur.quality.table import write_scores
+from endocur.quality.scores import score_jpeg
+from endocur.quality.table import TABLE_VERSION, write_scores
 from endocur.select.wording import damaged_picture, no_frames, with_corpus
 from endocur.store import FrameReader, read_chapter_table, read_masks
 from endoshards.errors import BadInput
@@ -46,8 +46,8 @@ def run(config: ScoreConfig) -> None:
                 account.kept += count
         account.finish(
             with_corpus("endocur filter --min-quality 0.4", corpus),
-            fingerprint({"version": VERSION, "units": [marker.fingerprint for marker in markers]}),
-            {"score_version": VERSION},
+            fingerprint({"version": TABLE_VERSION, "units": [marker.fingerprint for marker in markers]}),
+            {"score_version": TABLE_VERSION},
         )
 
 

@@ -69,6 +69,8 @@ def make_plan(
         for name, one in done.items()
         if one.fingerprint == unit_fingerprint(config, name, one.extras.get("timing"))
     }
+    if config.keep_foreign:
+        done = {name: one for name, one in done.items() if one.kind != "video" or one.status != "ignored"}
     still_unit = {row.id: one.name for one in done.values() if one.kind == "stills" for row in one.inputs}
     batches: dict[int, list[StillItem]] = {}
     touched: dict[str, dict[str, tuple[InputRow, ...]]] = {}

@@ -16,6 +16,7 @@ from endocur.extract.counts import DAMAGED, NOT_DECODED, NOT_SAMPLED, UNSEEN_SHA
 from endocur.extract.decode import Video
 from endocur.extract.dicom.header import is_dicom_file, read_header
 from endocur.extract.dicom_pictures import DicomPictures
+from endocur.extract.foreign import NOT_ENDOSCOPY, shows_no_endoscopy
 from endocur.extract.motion import UNKNOWN, MotionMeter
 from endocur.extract.planes import encode, mask_planes, stored_planes
 from endocur.extract.sampling import Asked, Every, Ticks, chapter_of
@@ -75,6 +76,8 @@ def extract_video(task: VideoTask) -> UnitMarker:
         found = probe(source, max_side=task.config.max_side, detector=detector)
         del detector  # its model is half of a worker's memory
         beat()
+        if not task.config.keep_foreign and shows_no_endoscopy(found):
+            return _foreign(task)
         counts, chapters = _store(task, source, found)
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
@@ -107,6 +110,23 @@ def extract_video(task: VideoTask) -> UnitMarker:
         | ({"reading": source.told()} if isinstance(source, Video) else {})
         | ({} if _alone(source) else {"freezes": counts.freezes.told()})
         | _rate_facts(task),
+    )
+    write_marker(Corpus(task.root), marker)
+    return marker
+
+
+def _foreign(task: VideoTask) -> UnitMarker:
+    """Leave a video out whose probe shows no endoscopy: a marker, no frame, no sheet."""
+    marker = UnitMarker(
+        name=task.unit,
+        status="ignored",
+        reason=NOT_ENDOSCOPY,
+        kind="video",
+        chapters=0,
+        frames=0,
+        fingerprint=task.fingerprint,
+        inputs=tuple(_with_status(row, "ignored", NOT_ENDOSCOPY) for row in task.inputs),
+        extras={"seen": 0, "dropped": {}, "last_us": 0, "version": EXTRACT_VERSION},
     )
     write_marker(Corpus(task.root), marker)
     return marker

@@ -21,6 +21,8 @@ import simplejpeg
 import xxhash
 from numpy.typing import NDArray
 
+from endocur.quality import body
+
 T = TypeVar("T", float, NDArray[np.float32])
 
 VERSION = "1"
@@ -64,7 +66,7 @@ _COLOUR_WEIGHT = 0.5
 
 
 class Scores(NamedTuple):
-    """Scores of one frame, each a float32 in [0, 1]; all 0 where `is_blank`."""
+    """Scores of one frame, each a float32 in [0, 1]; all but `in_body` 0 where `is_blank`."""
 
     sharpness: np.float32
     exposure: np.float32
@@ -73,6 +75,8 @@ class Scores(NamedTuple):
     colour: np.float32
     quality: np.float32
     is_blank: bool
+    in_body: np.float32 | None = None
+    """See `endocur.quality.body`; no part of `quality`. None where the frame by itself says nothing."""
 
 
 _ZERO = np.float32(0.0)
@@ -168,6 +172,7 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
         colour=_rounded(colour),
         quality=_rounded(quality),
         is_blank=False,
+        in_body=None if (inside := body.in_body(rgb, luma, where.coarse)) is None else np.float32(inside),
     )
 
 

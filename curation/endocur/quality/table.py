@@ -9,16 +9,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from endocur.quality import body
 from endocur.quality.scores import VERSION, Scores
 from endocur.store import write_table
 from endoshards.errors import BadInput, in_words
 
+TABLE_VERSION = f"{VERSION}+{body.VERSION}"
+"""Of a table as a whole: of the scores and of `in_body`. Tables from before `in_body` have the first alone."""
+
 SCORE_COLUMNS = pa.schema(
     [("frame_id", pa.string())]
     + [(name, pa.bool_() if name == "is_blank" else pa.float32()) for name in Scores._fields]
-    + [("score_version", pa.string())],
-    metadata={"score_version": VERSION},
+    + [("score_version", pa.string()), ("body_version", pa.string())],
+    metadata={"score_version": VERSION, "body_version": body.VERSION},
 )
+"""`in_body` and `body_version` are null in tables from before they were; such tables stay valid."""
 
 
 def score_table(rows: Iterable[tuple[str, Scores]]) -> pa.Table:
@@ -26,7 +31,7 @@ def score_table(rows: Iterable[tuple[str, Scores]]) -> pa.Table:
     ids, scores = zip(*rows, strict=True) if (rows := list(rows)) else ((), ())
     columns = {name: [getattr(one, name) for one in scores] for name in Scores._fields}
     return pa.table(
-        {"frame_id": ids, **columns, "score_version": [VERSION] * len(ids)},
+        {"frame_id": ids, **columns, "score_version": [VERSION] * len(ids), "body_version": [body.VERSION] * len(ids)},
         schema=SCORE_COLUMNS,
     )
 
@@ -45,12 +50,13 @@ def read_scores(path: Path) -> pa.Table:
 
 
 def version_of(path: Path) -> str:
-    """Version of the scores in a table, from its head alone. Raises: BadInput if it is missing or damaged."""
+    """Version of a table, as TABLE_VERSION, from its head alone. Raises: BadInput if it is missing or damaged."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (pa.ArrowInvalid, OSError) as error:
         raise _unreadable(path, error) from None
-    return metadata.get(b"score_version", b"").decode("ascii", "replace")
+    parts = (metadata.get(name, b"").decode("ascii", "replace") for name in (b"score_version", b"body_version"))
+    return "+".join(filter(None, parts))
 
 
 def _unreadable(path: Path, error: Exception) -> BadInput:

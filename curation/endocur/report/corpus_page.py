@@ -14,7 +14,7 @@ STATUS_MEANING: Mapping[str, str] = {
     "copy": "byte for byte the same as another input; its frames count once",
     "partial": "read as far as it goes",
     "failed": "gave nothing",
-    "ignored": "not a video or picture, or left out on request",
+    "ignored": "not a video or picture, not endoscopy, or left out on request",
 }
 
 SHOWN_FAILURES = 200

@@ -1,0 +1,1 @@
+"""How the classifier of `endocur.quality.body` is made: drawings of both sides, and the fit."""
