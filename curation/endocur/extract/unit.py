@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +16,13 @@ from endocur.extract.decode import Video
 from endocur.extract.dicom.header import is_dicom_file, read_header
 from endocur.extract.dicom_pictures import DicomPictures
 from endocur.extract.motion import MotionMeter
-from endocur.extract.planes import encode, mask_planes, stored_planes
+from endocur.extract.planes import encode
 from endocur.extract.sampling import Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
 from endocur.extract.sheets import contact_sheet
-from endocur.extract.source import Frame, Source, Unreadable
+from endocur.extract.source import Source, Unreadable
 from endocur.extract.text import TextDetector
+from endocur.extract.watched import Ready, Watched
 from endoshards.files import write_atomic
 
 NOT_SAMPLED = "not sampled"
@@ -80,9 +82,8 @@ def extract_video(task: VideoTask) -> UnitMarker:
         source = _source(task)
         detector = TextDetector() if task.config.text_detection else None
         found = probe(source, max_side=task.config.max_side, detector=detector)
-        del detector  # its model is half of a worker's memory
         beat()
-        counts, chapters, last_us = _store(task, source, found)
+        counts, chapters, last_us = _store(task, source, found, Watched(detector))
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
     reason = source.damage.reason()
@@ -104,7 +105,7 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "dropped": counts.dropped,
             "last_us": last_us,
             "version": EXTRACT_VERSION,
-            "views": [_view_facts(segment) for segment in found.segments.values()],
+            "views": [_view_facts(segment) for segment in found.segments],
         }
         | _dicom_facts(task.path),
     )
@@ -133,42 +134,61 @@ def _dicom_facts(path: Path) -> dict[str, object]:
     return {"dicom": read_header(path).facts()} if is_dicom_file(path) else {}
 
 
-def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int, int]:
+def _store(task: VideoTask, source: Source, found: Probe, watched: Watched) -> tuple[Counts, int, int]:
     """Write all chapters. Returns: counts, number of chapters, time of the last frame seen in us."""
-    corpus, counts = Corpus(task.root), Counts()
+    counts = Counts()
     picker: Picker = Every() if task.config.all_frames else Ticks(task.config.fps)
     end_us = None if task.config.minutes is None else round(task.config.minutes * 60_000_000)
     meter = MotionMeter()
-    last_us = chapter = 0
+    last_us = 0
     with ExitStack() as stack:
-        writer = _open(stack, corpus, task, chapter)
+        chapters = _Chapters(stack, task)
         for frame in source.frames():
             us = frame.moment.us
             if end_us is not None and us >= end_us:
                 break
             beat(1)
             counts.seen, last_us = counts.seen + 1, us
-            segment = found.segments.get(frame.shape)
+            segment = found.segment_of(frame)
             if segment is None:
                 counts.drop(UNSEEN_SHAPE)
                 continue
             motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
-            if not picker.wants(us):
+            wanted = picker.wants(us)
+            if wanted:
+                counts.kept += 1
+            else:
                 counts.drop(NOT_SAMPLED)
-                continue
-            while chapter < chapter_of(us, CHAPTER_S):
-                _close(writer, task)
-                chapter += 1
-                writer = _open(stack, corpus, task, chapter)
-            counts.kept += 1
-            if writer is not None:
-                writer.add(_picture(task, frame, segment, motion._asdict()))
+            chapters.add(watched.take(frame, segment, motion if wanted else None))
         if not counts.seen:
             raise Unreadable("no frame can be decoded")
-        _close(writer, task)
+        chapters.add(watched.rest())
+        chapters.close()
     counts.seen += source.damage.corrupt
     counts.drop(DAMAGED, source.damage.corrupt)
-    return counts, chapter + 1, last_us
+    return counts, chapters.number + 1, last_us
+
+
+class _Chapters:
+    """The chapters of a video, one after the other; those that an earlier run finished stay as they are."""
+
+    def __init__(self, stack: ExitStack, task: VideoTask) -> None:
+        self._stack, self._corpus, self._task = stack, Corpus(task.root), task
+        self.number = 0
+        self._writer = _open(stack, self._corpus, task, 0)
+
+    def add(self, frames: Iterable[Ready]) -> None:
+        for ready in frames:
+            while self.number < chapter_of(ready.held.moment.us, CHAPTER_S):
+                self.close()
+                self.number += 1
+                self._writer = _open(self._stack, self._corpus, self._task, self.number)
+            if self._writer is not None:
+                self._writer.add(_picture(self._task, ready))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.finish(self._task.fingerprint)
 
 
 def _open(stack: ExitStack, corpus: Corpus, task: VideoTask, number: int) -> ChapterWriter | None:
@@ -178,26 +198,21 @@ def _open(stack: ExitStack, corpus: Corpus, task: VideoTask, number: int) -> Cha
     return stack.enter_context(ChapterWriter(corpus, task.unit, number))
 
 
-def _close(writer: ChapterWriter | None, task: VideoTask) -> None:
-    if writer is not None:
-        writer.finish(task.fingerprint)
-
-
-def _picture(task: VideoTask, frame: Frame, segment: Segment, motion: dict[str, float | None]) -> Picture:
-    planes = mask_planes(stored_planes(frame.planes, segment.geometry), segment.stencil)
-    colour = frame.planes.colour
+def _picture(task: VideoTask, ready: Ready) -> Picture:
+    held, segment, colour = ready.held, ready.held.segment, ready.held.colour
     return Picture(
-        jpeg=encode(planes, task.config.jpeg_quality),
+        jpeg=encode(ready.planes, task.config.jpeg_quality),
         source_id=task.unit,
         group_id=task.group_id,
-        moment=frame.moment,
+        moment=held.moment,
         geometry=segment.geometry,
         stencil=segment.stencil,
         view_id=segment.view_id,
         matrix=colour.matrix,
         full_range=colour.full_range,
         colour_assumed=colour.assumed,
-        **motion,  # type: ignore[arg-type]
+        boxes=ready.boxes,
+        **held.motion._asdict(),
     )
 
 
@@ -220,9 +235,9 @@ def _view_facts(segment: Segment) -> dict[str, object]:
 def _sheet(task: VideoTask, found: Probe) -> None:
     """The sheets a user looks at, one a segment: probe frames, outline of the view, boxes of overlays."""
     folder = Corpus(task.root).reports / "sheets"
-    for shape, part in found.segments.items():
+    for part in found.segments:
         name, caption = f"{task.unit}.{part.view_id}.jpg", f"{task.unit} {part.view_id}"
-        write_atomic(folder / name, contact_sheet(found.frames[shape], part.layout, caption=caption))
+        write_atomic(folder / name, contact_sheet(found.frames[part.view_id], part.layout, caption=caption))
         if task.clear_sheets is not None:
-            clear = contact_sheet(found.frames[shape], part.layout, caption=caption, clear=True)
+            clear = contact_sheet(found.frames[part.view_id], part.layout, caption=caption, clear=True)
             write_atomic(task.clear_sheets / name, clear)
