@@ -29,9 +29,8 @@ class Reader:
     def boxes(self, rgb: np.ndarray, *, of: int | None = None) -> list[Quad]:
         self.asked += 1
         assert of == HEIGHT
-        letters = cv2.morphologyEx(
-            (rgb.min(axis=2) > 248).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 25), np.uint8)
-        )
+        white = (rgb.min(axis=2) > 248).astype(np.uint8)
+        letters = cv2.morphologyEx(white, cv2.MORPH_CLOSE, np.ones((9, 25), np.uint8))
         count, _, stats, _ = cv2.connectedComponentsWithStats(letters)
         return [
             np.array([[x - 3, y - 3], [x + w + 3, y - 3], [x + w + 3, y + h + 3], [x - 3, y + h + 3]], np.float32)

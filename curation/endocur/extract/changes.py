@@ -28,7 +28,7 @@ LEAST = 6
 MOST = 6
 """Layouts of one coded shape in a video at most."""
 STILL, MOVES = 7, 18
-"""Levels between the 10th and 90th percentile up to which a place is still, and from which it moves."""
+"""Levels of luma up to which a place is still, and from which it moves between the 10th and the 90th percentile."""
 SHARE = 0.01
 """Share of the frame that is still before a change and moves after it, or the other way, at least."""
 LIT = 0.05
@@ -67,19 +67,22 @@ def starts(frames: Sequence[U8]) -> list[int]:
 def _change(small: U8) -> int | None:
     """The likeliest place of a change among the frames [n, h, w], or None."""
     lit = np.flatnonzero((small > 40).mean(axis=(1, 2)) >= LIT)
-    best, score = None, SHARE * small[0].size
+    best, score = None, 0.0
     for k in range(LEAST, len(lit) - LEAST + 1):
-        before, after = (_range(small[part]) for part in (lit[:k], lit[k:]))
-        changed = float((((before <= STILL) & (after >= MOVES)) | ((after <= STILL) & (before >= MOVES))).sum())
-        if changed > score:
-            best, score = int(lit[k]), changed
+        (still, moving), (still_after, moving_after) = (_still_and_moving(small[part]) for part in (lit[:k], lit[k:]))
+        before, after = int((still & moving_after).sum()), int((still_after & moving).sum())
+        worth = float(before * k + after * (len(lit) - k))  # each place counts for as long as it is still
+        if before + after > SHARE * small[0].size and worth > score:
+            best, score = int(lit[k]), worth
     return best
 
 
-def _range(frames: U8) -> NDArray[np.int16]:
+def _still_and_moving(frames: U8) -> tuple[Mask, Mask]:
+    """Places that never move, in any frame: one of another layout would show; and places that often do."""
     ordered = np.sort(frames, axis=0).astype(np.int16)
     last = len(ordered) - 1
-    return np.asarray(ordered[round(0.9 * last)] - ordered[round(0.1 * last)], np.int16)
+    often = ordered[round(0.9 * last)] - ordered[round(0.1 * last)]
+    return np.asarray(ordered[-1] - ordered[0] <= STILL), np.asarray(often >= MOVES)
 
 
 def _differ(before: Sequence[U8], after: Sequence[U8]) -> bool:

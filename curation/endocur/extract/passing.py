@@ -43,7 +43,7 @@ CELL = 6
 DENSE = 0.2
 """Share of lasting edges in a cell from which it may hold a letter."""
 RESTING = 3.5
-"""Mean change in levels over STAY_US below which the picture rests, and what stays may be tissue. Noise makes 1 to 2."""
+"""Mean change in levels over STAY_US below which the picture rests and what stays may be tissue; noise makes 1 to 2."""
 SEEN = 0.55
 """Share of a line's edges found again: it is still there. A place without it shows less than a fifth."""
 MOVING = 8.0
@@ -56,6 +56,9 @@ ASK_EVERY_US = 3_000_000
 """A place where the detector found nothing is not asked about again for so long."""
 WHOLE_EVERY_US = 30_000_000
 """A resting picture is asked about as a whole this often at most; between, what appears in it is asked about."""
+ASPECT, INKED = 1.5, 0.05
+"""A line of text is this many times as long as high at least, and so much of its box is edges that stay. Captions
+had 0.07 to 0.2, what was taken for text in tissue less than 0.02, or was square."""
 MARGIN = 4
 """Stored pixels round a line for its outline, its shadow and the codec's ringing."""
 
@@ -205,14 +208,15 @@ class Watch(Generic[T]):
         if resting and self.detector is not None and newest.us - self._whole_us >= WHOLE_EVERY_US:
             self._whole_us = newest.us
             for box in self._asked((0, 0, stay.shape[1], stay.shape[0])):
-                self._start(box, stay)
+                if _is_written(box, stay):
+                    self._start(box, stay)
 
     def _judge(self, place: Box, stay: U8, moving: bool) -> None:
         """Whether a place where edges stay holds letters, or a graphic."""
         newest = self.looks[-1]
         self._refused = [(us, box) for us, box in self._refused if newest.us - us < ASK_EVERY_US]
         if self.detector is not None and not any(_overlap(place, box) > 0.5 for _, box in self._refused):
-            lines = self._asked(place)
+            lines = [box for box in self._asked(place) if _is_written(box, stay)]
             for box in lines:
                 self._start(box, stay)
             if lines:
@@ -354,6 +358,14 @@ def _overlap(one: Box, other: Box) -> float:
     wide = min(one[2], other[2]) - max(one[0], other[0])
     high = min(one[3], other[3]) - max(one[1], other[1])
     return max(0, wide) * max(0, high) / max(1, (one[2] - one[0]) * (one[3] - one[1]))
+
+
+def _is_written(box: Box, stay: U8) -> bool:
+    """Whether a find of the detector is a line full of edges that stay: a fold or a highlight is neither."""
+    x0, y0, x1, y1 = (max(0, v // 2) for v in box)
+    long, short = max(x1 - x0, y1 - y0), max(1, min(x1 - x0, y1 - y0))
+    inked = cv2.countNonZero(stay[y0:y1, x0:x1]) if x1 > x0 and y1 > y0 else 0
+    return long >= ASPECT * short and inked >= INKED * long * short
 
 
 def _graphic(place: Box, stay: U8) -> Box:
