@@ -8,6 +8,7 @@ imported where a command line is made.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import logging
 import shlex
@@ -26,7 +27,15 @@ from endoshards.files import fingerprint
 C = TypeVar("C")
 
 
-def option(default: Any, help: str, *, how: bool = False, argument: bool = False, flag: str | None = None) -> Any:
+def option(
+    default: Any,
+    help: str,
+    *,
+    how: bool = False,
+    argument: bool = False,
+    flag: str | None = None,
+    content: bool = False,
+) -> Any:
     """A config field.
 
     Args:
@@ -35,8 +44,9 @@ def option(default: Any, help: str, *, how: bool = False, argument: bool = False
         how: True for workers, engines, time-outs, paths, logs: it enters no fingerprint.
         argument: True for a positional argument.
         flag: the option's name where it is not the field's name with dashes.
+        content: True for a file on whose bytes the result depends: `what` has their hash, never the path.
     """
-    metadata = {"help": help, "how": how, "argument": argument, "flag": flag}
+    metadata = {"help": help, "how": how, "argument": argument, "flag": flag, "content": content}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -76,12 +86,18 @@ def load(
 
 
 def what(config: Any) -> dict[str, object]:
-    """The fields that decide the bytes of the result (all but *how*), as plain JSON values."""
-    return {
-        field.name: _plain(getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if not field.metadata.get("how")
-    }
+    """The fields that decide the bytes of the result (all but *how*), as plain JSON values.
+
+    A file that counts by its content is 16 hex digits of its SHA-256, and no field at all where none is given.
+    Raises: BadOption if such a file cannot be read.
+    """
+    said: dict[str, object] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.metadata.get("how") or (field.metadata.get("content") and value is None):
+            continue
+        said[field.name] = _content(field.name, value) if field.metadata.get("content") else _plain(value)
+    return said
 
 
 def config_fingerprint(config: Any) -> str:
@@ -249,6 +265,13 @@ def _fit(name: str, value: object, hint: Any) -> Any:
 
 def _word(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _content(name: str, path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        raise BadOption(f"--{name.replace('_', '-')} {path}: no such file, or it cannot be read.") from None
 
 
 def _plain(value: object) -> object:

@@ -21,6 +21,7 @@ from endocur.corpus import (
     write_marker,
 )
 from endocur.engine import Failure, map_units
+from endocur.extract import learned
 from endocur.extract.estimate import estimate
 from endocur.extract.groups import read_groups
 from endocur.extract.identify import Identified, identify, path_bytes
@@ -55,6 +56,8 @@ SHOWN_TROUBLES = 12
 def run(config: ExtractConfig) -> None:
     """Run the command. Raises: BadInput, BadOption, TooManyFailed."""
     refuse_other_folder(config.corpus)
+    if config.mask is not None:
+        learned.read(config.mask)  # one clear sentence now, not a failure in each video
     patterns = read_patterns(config.include, config.exclude)
     found = _find(config, patterns)
     wanted = [item for item in found if item.kind != "ignored"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from endocur.extract.changes import Sign, chosen, signs, starts
 from endocur.extract.geometry import Geometry, Shape, fit, shown_to_coded
+from endocur.extract.learned import Learned, apply
 from endocur.extract.planes import Planes, Stencil, stencil, to_rgb
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.view import ALWAYS, PROBE_LINES, Detector, Layout, box_of, layout
@@ -57,13 +59,14 @@ class Probe:
         return self.parts[shape][self._current.get(shape, 0)]
 
 
-def probe(source: Source, *, max_side: int, detector: Detector | None) -> Probe:
+def probe(source: Source, *, max_side: int, detector: Detector | None, known: Sequence[Learned] = ()) -> Probe:
     """Find views and overlays of a source: a stream may change its size, and its layout within one size.
 
     Args:
         source: looked at over its whole length.
         max_side: of stored frames, pixels.
         detector: for burned-in text; None relies on stillness alone.
+        known: layouts learned from other videos of the room.
     Raises: Unreadable if no frame decodes.
     """
     frames: dict[Shape, list[NDArray[np.uint8]]] = {}
@@ -79,7 +82,7 @@ def probe(source: Source, *, max_side: int, detector: Detector | None) -> Probe:
         begins = starts(rgbs)
         pieces = [rgbs[first:end] for first, end in zip(begins, [*begins[1:], len(rgbs)], strict=True)]
         for piece in pieces:
-            found = layout(piece, size=shape.shown, detector=detector, often=ALWAYS)
+            found = apply(layout(piece, size=shape.shown, detector=detector, often=ALWAYS), known)
             view_id = f"v{len(shown):03d}"
             shown[view_id] = piece
             parts.setdefault(shape, []).append(segment(view_id, shape, found, max_side))

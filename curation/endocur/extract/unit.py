@@ -15,6 +15,7 @@ from endocur.extract.chapters import EXTRACT_VERSION, ChapterWriter, Picture, fi
 from endocur.extract.decode import Video
 from endocur.extract.dicom.header import is_dicom_file, read_header
 from endocur.extract.dicom_pictures import DicomPictures
+from endocur.extract.learned import read
 from endocur.extract.motion import MotionMeter
 from endocur.extract.planes import encode
 from endocur.extract.sampling import Every, Ticks, chapter_of
@@ -81,7 +82,8 @@ def extract_video(task: VideoTask) -> UnitMarker:
     try:
         source = _source(task)
         detector = TextDetector() if task.config.text_detection else None
-        found = probe(source, max_side=task.config.max_side, detector=detector)
+        known = read(task.config.mask) if task.config.mask is not None else ()
+        found = probe(source, max_side=task.config.max_side, detector=detector, known=known)
         beat()
         counts, chapters, last_us = _store(task, source, found, Watched(detector))
     except Unreadable as error:
