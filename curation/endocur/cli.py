@@ -24,6 +24,7 @@ app = typer.Typer(
 
 COMMANDS: tuple[tuple[str, type, str], ...] = (
     ("extract", configs.ExtractConfig, "Decode, find the view, mask borders and burned-in text, score, store."),
+    ("mask", configs.MaskConfig, "Learn the layouts of a room from its videos, or draw what is masked."),
     ("score", configs.ScoreConfig, "Score the stored frames again; equal bytes unless the scores changed."),
     ("filter", configs.FilterConfig, "Decide by score which frames stay, and write why the others go."),
     ("embed", configs.EmbedConfig, "Write the features of an encoder for each frame."),

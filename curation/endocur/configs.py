@@ -80,6 +80,9 @@ class ExtractConfig:
         "pyav", "Video decoder; decord is refused on files where it is not exact."
     )
     text_detection: bool = option(True, "Look for burned-in text with a text detector, beside the stillness test.")
+    mask: Path | None = option(
+        None, "File of learned layouts (endocur mask learn); frames depend on what it holds.", content=True
+    )
     key: Path | None = option(None, "Key file for pseudonyms; one in your config folder if not given.", how=True)
     private: Path | None = option(None, "Folder for true paths; beside the key if not given.", how=True)
     keep_names: bool = option(False, "Keep file names (public data only); recorded in the corpus.", how=True)
@@ -148,6 +151,26 @@ class ExtractConfig:
                 f"--frame-pattern {self.frame_pattern!r} has no group frame; write the number as (?P<frame>[0-9]+) and "
                 "what tells sequences apart as (?P<seq>...)."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskConfig:
+    """Options of `endocur mask`."""
+
+    action: Literal["learn", "show"] = option(
+        MISSING, "learn: write the layouts of these videos; show: draw what is masked.", how=True, argument=True
+    )
+    inputs: tuple[Path, ...] = option(MISSING, "Folders, files or globs of videos.", how=True, argument=True)
+    out: Path | None = option(None, "learn: the file, mask.toml if not given; show: the folder, mask-sheets.", how=True)
+    mask: Path | None = option(None, "show: learned layouts to apply first.", how=True)
+    text_detection: bool = option(True, "Look for burned-in text with a text detector, beside the stillness test.")
+    private_sheets: bool = option(False, "show: hide nothing, and write beside the key.", how=True)
+    key: Path | None = option(None, "Key file; one in your config folder if not given.", how=True)
+
+    def __post_init__(self) -> None:
+        """Check. Raises: BadOption."""
+        if self.action == "learn" and (self.mask is not None or self.private_sheets):
+            raise BadOption("mask learn takes neither --mask nor --private-sheets; those are for mask show.")
 
 
 @dataclass(frozen=True, kw_only=True)

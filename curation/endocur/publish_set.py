@@ -6,6 +6,7 @@ Tables in, values out; only `Loader` reads files, those of the corpus.
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from bisect import bisect_left
 from collections import OrderedDict
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from endocur import publish
 from endocur.corpus import Corpus
-from endocur.store import FrameReader, read_masks
+from endocur.store import FrameReader, read_masks, without_boxes
 from endoshards.files import fingerprint
 
 COLUMNS = (
@@ -44,6 +45,7 @@ COLUMNS = (
     "scale_x",
     "scale_y",
     "view_id",
+    "overlay_boxes",
     "score_version",
     *publish.SCORES,
 )
@@ -67,6 +69,12 @@ def set_fingerprint(rows: pa.Table, settings: Mapping[str, object], units: Mappi
     digest = hashlib.sha256()
     for name in COLUMNS:
         column = rows[name]
+        if pa.types.is_list(column.type):
+            if column.null_count == len(column):
+                continue  # rows of an older version: their set keeps its fingerprint
+            data = json.dumps(column.to_pylist()).encode()
+            digest.update(f"{name} {len(data)}\n".encode() + data)
+            continue
         text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         data = "\n".join(column.to_pylist()).encode() if text else np.ascontiguousarray(column.to_numpy()).tobytes()
         digest.update(f"{name} {len(data)}\n".encode() + data)
@@ -122,13 +130,13 @@ class Loader:
         self._corpus, self._reader, self._size, self._quality = corpus, reader, size, quality
         self._columns = {name: rows[name].combine_chunks() for name in COLUMNS}
         self._lock = threading.Lock()
-        self._windows: OrderedDict[tuple[str, int, str], publish.Window] = OrderedDict()
+        self._windows: OrderedDict[tuple[str, int, str, tuple[int, ...]], publish.Window] = OrderedDict()
 
     def __call__(self, key: str) -> Mapping[str, bytes]:
         """Extension -> bytes. Raises: BadInput where the corpus is damaged."""
         place = bisect_left(self.keys, key)
         row = {name: column[place].as_py() for name, column in self._columns.items()}
-        view = self._window(row["unit"], row["chapter"], row["view_id"])
+        view = self._window(row["unit"], row["chapter"], row["view_id"], row["overlay_boxes"] or ())
         jpeg = self._reader.jpeg(row["unit"], row["chapter"], row["offset"], row["size"])
         return {
             "jpg": publish.picture(jpeg, view, self._quality),
@@ -136,15 +144,16 @@ class Loader:
             "mask.png": view.mask_png,
         }
 
-    def _window(self, unit: str, chapter: int, view_id: str) -> publish.Window:
-        name = (unit, chapter, view_id)
+    def _window(self, unit: str, chapter: int, view_id: str, boxes: Sequence[int]) -> publish.Window:
+        name = (unit, chapter, view_id, tuple(boxes))
         with self._lock:
             found = self._windows.get(name)
             if found is not None:
                 self._windows.move_to_end(name)
                 return found
         # Worked out outside the lock; two threads may do the same once, with the same result.
-        made = publish.window(read_masks(self._corpus, unit, chapter, view_id).tissue, self._size)
+        tissue = without_boxes(read_masks(self._corpus, unit, chapter, view_id).tissue, boxes)
+        made = publish.window(tissue, self._size)
         with self._lock:
             self._windows[name] = made
             while len(self._windows) > WINDOWS:

@@ -6,7 +6,7 @@ import os
 import threading
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -54,6 +54,7 @@ FRAME_COLUMNS = pa.schema(
         ("stillness", pa.float32()),
         ("is_frozen", pa.bool_()),
         ("extract_version", pa.string()),
+        ("overlay_boxes", pa.list_(pa.int16())),  # x0, y0, x1, y1 of each box masked in this frame beside its view's
     ]
 )
 
@@ -141,6 +142,21 @@ class FrameReader:
             else:
                 self._files.move_to_end((unit, chapter))
             return file
+
+
+def without_boxes(tissue: NDArray[np.bool_], boxes: Sequence[int] | None) -> NDArray[np.bool_]:
+    """A frame's own tissue: that of its view without what came and went over this frame.
+
+    Args:
+        tissue: bool [h, w] at stored size.
+        boxes: the row's `overlay_boxes`, four numbers a box; None and an empty one leave the mask itself.
+    """
+    if not boxes:
+        return tissue
+    out = tissue.copy()
+    for x0, y0, x1, y1 in zip(*[iter(boxes)] * 4, strict=True):
+        out[y0:y1, x0:x1] = False
+    return out
 
 
 def write_masks(path: Path, masks: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:

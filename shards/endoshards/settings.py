@@ -8,6 +8,7 @@ imported where a command line is made.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import logging
 import shlex
@@ -34,6 +35,7 @@ def option(
     argument: bool = False,
     flag: str | None = None,
     before: object = None,
+    content: bool = False,
 ) -> Any:
     """A config field.
 
@@ -45,8 +47,9 @@ def option(
         flag: the option's name where it is not the field's name with dashes.
         before: the value that stands for what versions without this field did: at that value the field is left out
             of `what`, so that fingerprints and stored settings of those versions stay valid.
+        content: True for a file on whose bytes the result depends: `what` has their hash, never the path.
     """
-    metadata = {"help": help, "how": how, "argument": argument, "flag": flag, "before": before}
+    metadata = {"help": help, "how": how, "argument": argument, "flag": flag, "before": before, "content": content}
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -88,13 +91,17 @@ def load(
 def what(config: Any) -> dict[str, object]:
     """The fields that decide the bytes of the result (all but *how*), as plain JSON values.
 
-    A field that came later is left out at the value that stands for the time before it.
+    A field that came later is left out at the value that stands for the time before it. A file that counts by its
+    content is 16 hex digits of its SHA-256, and no field at all where none is given.
+    Raises: BadOption if such a file cannot be read.
     """
-    return {
-        field.name: _plain(getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if not field.metadata.get("how") and not _as_before(config, field)
-    }
+    said: dict[str, object] = {}
+    for field in dataclasses.fields(config):
+        value, by_content = getattr(config, field.name), field.metadata.get("content")
+        if field.metadata.get("how") or _as_before(config, field) or (by_content and value is None):
+            continue
+        said[field.name] = _content(field.name, value) if by_content else _plain(value)
+    return said
 
 
 def before(kind: type) -> dict[str, object]:
@@ -276,6 +283,13 @@ def _fit(name: str, value: object, hint: Any) -> Any:
 
 def _word(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _content(name: str, path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        raise BadOption(f"--{name.replace('_', '-')} {path}: no such file, or it cannot be read.") from None
 
 
 def _plain(value: object) -> object:

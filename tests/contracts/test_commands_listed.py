@@ -8,6 +8,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -40,7 +41,9 @@ def test_a_command_module_runs_its_config(program: str, name: str, kind: type) -
 @pytest.mark.parametrize(("program", "name", "kind"), COMMANDS)
 def test_the_printed_settings_are_a_valid_config_file(program: str, name: str, kind: type, tmp_path: Path) -> None:
     wanted = [field for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
-    required = {f.name: (Path("videos"),) if "tuple" in str(f.type) else Path("videos") for f in wanted}
+    hints = get_type_hints(kind)
+    words = {f.name: get_args(hints[f.name])[0] for f in wanted if get_origin(hints[f.name]) is Literal}
+    required = {f.name: (Path("videos"),) if "tuple" in str(f.type) else Path("videos") for f in wanted} | words
     config = load(kind, required)
     file = tmp_path / "settings.toml"
     file.write_text(to_toml(config), encoding="utf-8")

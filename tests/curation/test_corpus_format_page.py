@@ -14,7 +14,7 @@ from endocur.store import FRAME_COLUMNS
 from endoshards.settings import what
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "corpus-format.md").read_text("utf-8")
-TYPES = {"double": "float64", "float": "float32"}
+TYPES = {"double": "float64", "float": "float32", "list<item: int16>": "list of int16"}
 
 
 def test_every_column_of_the_frame_table_stands_there_in_order_with_its_type() -> None:

@@ -273,5 +273,5 @@ def test_a_caption_over_a_whole_side_of_the_view_does_not_move_that_side(words: 
 @pytest.mark.parametrize("clip", ["laparo_720p.mp4", "cholec_circle.mp4", "colon_octagon.mp4"])
 def test_real_recordings_without_overlays_lose_no_tissue(shared_data: Path, clip: str) -> None:
     """Laparoscopes draw a second dark edge some pixels inside the first."""
-    (found,) = probe(Video(shared_data / "clips" / clip), max_side=960, detector=None).segments.values()
+    (found,) = probe(Video(shared_data / "clips" / clip), max_side=960, detector=None).segments
     assert found.layout.overlay.sum() <= 0.005 * found.layout.view.mask.sum()

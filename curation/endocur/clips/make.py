@@ -21,11 +21,14 @@ from endocur.configs import ClipsConfig, ExtractConfig
 from endocur.corpus import Corpus
 from endocur.engine import UnitFailed, beat
 from endocur.extract.geometry import Geometry, Shape
-from endocur.extract.planes import Stencil, mask_planes, stored_planes
+from endocur.extract.motion import UNKNOWN
+from endocur.extract.planes import Stencil
 from endocur.extract.sampling import Asked, Ticks
 from endocur.extract.sequence_track import Timing
 from endocur.extract.source import Frame, Source, Unreadable
+from endocur.extract.text import TextDetector
 from endocur.extract.unit import open_source
+from endocur.extract.watched import Ready, Watched
 from endocur.identity import frame_id
 from endocur.publish import Planes, shrunk, window
 from endocur.store import Masks, read_masks, write_table
@@ -39,6 +42,8 @@ VERSION = "1"
 GAP_US = 500_000
 """A pause between two frames of a clip from which it is no film of what happened."""
 GAP = "its times have a gap"
+BEHIND_US = 2_500_000
+"""So long the watch looks on behind the end of a clip."""
 GONE = "the recording is not where it was; extract again from where it is now"
 CHANGED = "the recording has changed since it was extracted; extract again"
 
@@ -88,6 +93,8 @@ class ClipsTask:
     config: ClipsConfig
     stamp: tuple[int, int] | None
     """Size and mtime in ns of the recording when it was hashed; None if nobody knows where it is."""
+    text_detection: bool = True
+    """Whether a text detector is asked, as at extract."""
     timing: Timing | None = None
     """The rate the user said at extract."""
 
@@ -145,29 +152,31 @@ def _refuse_other_recording(task: ClipsTask) -> None:
 class _Clip:
     """A clip while its frames come."""
 
-    def __init__(self, task: ClipsTask, stretch: Window, stencil: Stencil) -> None:
+    def __init__(self, task: ClipsTask, stretch: Window, segment: _Segment) -> None:
         config = task.config
-        self.stretch, self._stencil = stretch, stencil
-        self._geometry = task.views[stretch.view_id].geometry
-        self._view = window(stencil.tissue, config.size)
-        self._mp4 = (
-            Mp4Clip(self._view.width, self._view.height, config.fps, config.crf) if config.form == "mp4" else None
-        )
+        self.stretch, self.segment = stretch, segment
+        self._view = window(segment.stencil.tissue, config.size)
+        size = self._view.width, self._view.height
+        self._mp4 = Mp4Clip(*size, config.fps, config.crf) if config.form == "mp4" else None
         self._jpegs: list[bytes] = []
         self._quality = config.jpeg_quality
         self._ticks = Ticks(config.fps)
         self.times: list[int] = []
         self.reason = ""
 
-    def add(self, frame: Frame) -> None:
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame is part of it; ask for each frame once, in time order."""
         us = frame.moment.us
-        if self.reason or not self._ticks.wants(us - self.stretch.start_us):
-            return
-        if frame.shape != self._geometry.shape:
+        if self.reason or us >= self.stretch.end_us or not self._ticks.wants(us - self.stretch.start_us):
+            return False
+        if frame.shape != self.segment.geometry.shape:
             self.reason = VIEW
-            return
-        planes = mask_planes(stored_planes(frame.planes, self._geometry), self._stencil)
-        small = shrunk(Planes(*planes), self._view)
+        return not self.reason
+
+    def add(self, ready: Ready) -> None:
+        """Append a frame with everything masked."""
+        small = shrunk(Planes(*ready.planes), self._view)
+        us = ready.held.moment.us
         self.times.append(us)
         if self._mp4 is not None:
             self._mp4.add(small, us)
@@ -215,18 +224,22 @@ class _Clip:
 
 
 def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
-    """The clips of a recording in time order; a reason in the place of one that came to nothing."""
+    """The clips of a recording in time order; a reason in the place of one that came to nothing.
+
+    Frames pass through the same watch for what comes and goes as those of extract. It begins anew with each clip, and
+    looks on for a while behind its end, because it knows a line of text only after it stayed.
+    """
     todo = list(task.windows)
     if not todo:
         return
-    stencils = _Stencils(corpus, task)
+    watched = Watched(TextDetector() if task.text_detection else None)
     now: _Clip | None = None
     try:
         for frame in _source(task).frames():
             beat(1)
             us = frame.moment.us
-            while now is not None and us >= now.stretch.end_us:
-                yield now.finish() or now
+            if now is not None and (us >= now.stretch.end_us + BEHIND_US or (todo and us >= todo[0].start_us)):
+                yield _finished(now, watched)
                 now = None
             while todo and us >= todo[0].end_us:
                 todo.pop(0)
@@ -235,15 +248,25 @@ def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
                 return
             if now is None and us >= todo[0].start_us:
                 stretch = todo.pop(0)
-                now = _Clip(task, stretch, stencils.of(stretch.view_id))
-            if now is not None:
-                now.add(frame)
+                now = _Clip(task, stretch, _segment(corpus, task, stretch.view_id))
+            if now is not None and frame.shape == now.segment.geometry.shape:
+                for ready in watched.take(frame, now.segment, UNKNOWN if now.wants(frame) else None):
+                    now.add(ready)
+            elif now is not None:
+                now.wants(frame)
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
     if now is not None:
-        yield now.finish() or now
+        yield _finished(now, watched)
     for _ in todo:
         yield GAP
+
+
+def _finished(clip: _Clip, watched: Watched) -> _Clip | str:
+    for ready in watched.rest():
+        clip.add(ready)
+    watched.forget()
+    return clip.finish() or clip
 
 
 def _source(task: ClipsTask) -> Source:
@@ -251,18 +274,19 @@ def _source(task: ClipsTask) -> Source:
     return open_source(task.path, config, Asked("exact", None), timing=task.timing)
 
 
-class _Stencils:
-    """Masks of a recording's views, ready for the hot loop."""
+@dataclass(frozen=True)
+class _Segment:
+    """A view of the recording as it is stored, ready for the hot loop."""
 
-    def __init__(self, corpus: Corpus, task: ClipsTask) -> None:
-        self._corpus, self._task = corpus, task
-        self._made: dict[str, Stencil] = {}
+    view_id: str
+    geometry: Geometry
+    stencil: Stencil
 
-    def of(self, view_id: str) -> Stencil:
-        if view_id not in self._made:
-            masks = read_masks(self._corpus, self._task.unit, self._task.views[view_id].chapter, view_id)
-            self._made[view_id] = stencil_of(masks)
-        return self._made[view_id]
+
+def _segment(corpus: Corpus, task: ClipsTask, view_id: str) -> _Segment:
+    view = task.views[view_id]
+    masks = read_masks(corpus, task.unit, view.chapter, view_id)
+    return _Segment(view_id, view.geometry, stencil_of(masks))
 
 
 def stencil_of(masks: Masks) -> Stencil:

@@ -132,6 +132,7 @@ def _task(
         fingerprint=fingerprint(said),
         config=config,
         stamp=(source.size, source.mtime_ns) if source is not None else None,
+        text_detection=bool(read_settings(corpus)["extract"].get("text_detection", True)),
         timing=Timing(Fraction(said_rate["fps"]), Fraction(said_rate["step"])) if said_rate else None,
     )
 

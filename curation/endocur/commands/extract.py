@@ -20,6 +20,7 @@ from endocur.corpus import (
     write_marker,
 )
 from endocur.engine import Failure, map_units
+from endocur.extract import learned
 from endocur.extract.estimate import estimate
 from endocur.extract.foreign import NOT_ENDOSCOPY
 from endocur.extract.gather import gather
@@ -58,6 +59,8 @@ SHOWN_TROUBLES = 12
 def run(config: ExtractConfig) -> None:
     """Run the command. Raises: BadInput, BadOption, TooManyFailed."""
     refuse_other_folder(config.corpus)
+    if config.mask is not None:
+        learned.read(config.mask)  # one clear sentence now, not a failure in each video
     patterns = read_patterns(config.include, config.exclude)
     gathered = gather(config, patterns)
     found = gathered.found

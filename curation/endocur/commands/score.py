@@ -11,7 +11,7 @@ from endocur.engine import Failure, beat, map_units
 from endocur.quality.scores import score_jpeg
 from endocur.quality.table import TABLE_VERSION, write_scores
 from endocur.select.wording import damaged_picture, no_frames, with_corpus
-from endocur.store import FrameReader, read_chapter_table, read_masks
+from endocur.store import FrameReader, read_chapter_table, read_masks, without_boxes
 from endoshards.errors import BadInput
 from endoshards.files import fingerprint, remove_temporaries
 from endoshards.settings import config_fingerprint
@@ -56,11 +56,11 @@ def score_chapter(what: tuple[Path, str, int]) -> int:
     root, unit, k = what
     corpus = Corpus(root)
     files = chapter_files(corpus, unit, k)
-    rows = read_chapter_table(files.frames_table).select(["frame_id", "offset", "size", "view_id"])
+    rows = read_chapter_table(files.frames_table).select(["frame_id", "offset", "size", "view_id", "overlay_boxes"])
     scored = []
     with FrameReader(corpus) as reader:
         for row in rows.to_pylist():
-            tissue = read_masks(corpus, unit, k, row["view_id"]).tissue
+            tissue = without_boxes(read_masks(corpus, unit, k, row["view_id"]).tissue, row["overlay_boxes"])
             try:
                 scored.append((row["frame_id"], score_jpeg(reader.jpeg(unit, k, row["offset"], row["size"]), tissue)))
             except ValueError:

@@ -22,7 +22,7 @@ from endocur.extract.source import Moment
 from endocur.identity import frame_id
 from endocur.quality.scores import Region, Scores, region, score_inside
 from endocur.quality.table import write_scores
-from endocur.store import FRAME_COLUMNS, write_chapter_table, write_masks
+from endocur.store import FRAME_COLUMNS, without_boxes, write_chapter_table, write_masks
 from endoshards.errors import told_of
 from endoshards.files import TEMPORARY, read_json, sync_folder, write_json
 from endoshards.tar import END, header, padding
@@ -48,6 +48,8 @@ class Picture:
     motion: float | None = None
     stillness: float | None = None
     is_frozen: bool | None = None
+    boxes: tuple[tuple[int, int, int, int], ...] | None = None
+    """What came and went over this frame, in stored pixels, masked in `jpeg`; None where nobody looked."""
 
 
 class ChapterWriter:
@@ -93,7 +95,7 @@ class ChapterWriter:
         if picture.view_id not in self._masks:  # packed at once: stills have a view each, thousands a chapter
             labels = picture.stencil.labels
             self._masks[picture.view_id] = labels.shape, zlib.compress(labels.tobytes(), 1)
-        self._scores.append((name, score_inside(picture.jpeg, self._where(picture.stencil))))
+        self._scores.append((name, score_inside(picture.jpeg, self._where(picture))))
         self._at += sum(map(len, data))
 
     def finish(self, fingerprint: str, until_here: Mapping[str, object] | None = None) -> int:
@@ -120,8 +122,11 @@ class ChapterWriter:
         write_json(self._files.marker, facts | ({} if until_here is None else {"until_here": dict(until_here)}))
         return self.frames
 
-    def _where(self, stencil: Stencil) -> Region:
-        """The region of a stencil; the last one is at hand, for the frames of a video share theirs."""
+    def _where(self, picture: Picture) -> Region:
+        """Where a picture is judged; the last view's region is at hand, for the frames of a video share theirs."""
+        stencil, boxes = picture.stencil, _flat(picture.boxes)
+        if boxes:
+            return region(without_boxes(stencil.tissue, boxes))
         if self._region is None or self._region[0] is not stencil:
             self._region = stencil, region(stencil.tissue)
         return self._region[1]
@@ -166,7 +171,12 @@ class ChapterWriter:
             "stillness": picture.stillness,
             "is_frozen": picture.is_frozen,
             "extract_version": EXTRACT_VERSION,
+            "overlay_boxes": _flat(picture.boxes),
         }
+
+
+def _flat(boxes: tuple[tuple[int, int, int, int], ...] | None) -> list[int] | None:
+    return None if boxes is None else [side for box in boxes for side in box]
 
 
 def chapter_facts(marker: Path, fingerprint: str) -> Mapping[str, Any] | None:

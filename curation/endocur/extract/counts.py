@@ -65,4 +65,5 @@ class Counts:
 
 def counts_of(value: Mapping[str, Any]) -> Counts:
     """What `Counts.value` wrote."""
-    return Counts(**{**value, "dropped": dict(value["dropped"]), "freezes": Freezes(**value["freezes"])})
+    counted = {name: value[name] for name in ("seen", "kept", "last_us")}
+    return Counts(**{**counted, "dropped": dict(value["dropped"]), "freezes": Freezes(**value["freezes"])})

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endocur.extract.geometry import Shape
 from endocur.extract.segments import Probe, Segment
 from endocur.quality.body import in_body
 from endocur.quality.scores import region
@@ -30,7 +29,7 @@ LOW = 0.2
 
 def shows_no_endoscopy(found: Probe) -> bool:
     """The verdict on a probed video."""
-    return is_foreign([value for shape, part in found.segments.items() for value in _values(found, shape, part)])
+    return is_foreign([value for part in found.segments for value in _values(found, part)])
 
 
 def is_foreign(values: Sequence[float | None]) -> bool:
@@ -41,8 +40,8 @@ def is_foreign(values: Sequence[float | None]) -> bool:
     return sum(value >= 0.5 for value in judged) <= FEW * len(judged) and sum(judged) < LOW * len(judged)
 
 
-def _values(found: Probe, shape: Shape, part: Segment) -> list[float | None]:
-    frames = found.frames[shape]
+def _values(found: Probe, part: Segment) -> list[float | None]:
+    frames = found.frames[part.view_id]
     # Overlays count here: of slides, or of a room seen by a camera on a wall, most stands still and would be masked.
     where = region(_fitted(part.layout.view.mask, frames[0].shape))
     if where.is_empty:

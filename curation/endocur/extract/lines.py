@@ -35,7 +35,9 @@ def add_boxes(mask: Mask, quads: Sequence[Quad]) -> Mask:
     return np.asarray(canvas > 0)
 
 
-def confirm(still: Mask, found: Sequence[Sequence[Quad]], view: Mask) -> tuple[list[Quad], list[Quad]]:
+def confirm(
+    still: Mask, found: Sequence[Sequence[Quad]], view: Mask, *, often: float = 0.0
+) -> tuple[list[Quad], list[Quad]]:
     """What a text detector adds to the still regions of a video.
 
     A box counts if it comes back at the same place in another frame, or touches a still region. Passing text (captions,
@@ -46,22 +48,26 @@ def confirm(still: Mask, found: Sequence[Sequence[Quad]], view: Mask) -> tuple[l
         still: bool [h, w], overlays by stillness.
         found: for each frame asked, float32 [4, 2] boxes in pixels of `still`.
         view: bool [h, w].
+        often: share of the frames asked that must show a box. If it is more than 0, what comes and goes is masked frame
+            by frame elsewhere and none of it is added here.
     Returns: boxes to add, and boxes of passing text that found no room.
     """
     added: list[Quad] = []
     passing: list[Quad] = []
+    least = max(1, np.ceil(often * len(found)) - 1)
     for index, quads in enumerate(found):
-        others = [quad for other, more in enumerate(found) if other != index for quad in more]
+        others = [more for other, more in enumerate(found) if other != index]
         for quad in quads:
             letters = add_boxes(np.zeros_like(view), [_without_margin(quad)]) & view
             covered = float((letters & still).sum()) / max(1, int(letters.sum()))
             if covered >= CONFIRMED or not letters.any():
                 continue
-            if covered > 0.1 or any(_box_overlap(quad, other) >= 0.3 for other in others):
+            again = sum(any(_box_overlap(quad, other) >= 0.3 for other in more) for more in others)
+            if covered > 0.1 or again >= least:
                 added.append(quad)
             elif _length(quad)[0] >= PASSING_ASPECT * _height(quad):
                 passing.append(quad)
-    room = PASSING_SHARE * float(view.sum())
+    room = PASSING_SHARE * float(view.sum()) if not often else 0.0
     left: list[Quad] = []
     for quad in sorted(passing, key=_length, reverse=True):
         cost = float((add_boxes(np.zeros_like(view), [quad]) & view).sum())

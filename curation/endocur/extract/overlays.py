@@ -62,12 +62,13 @@ def resting(found: Moments, view: Mask) -> bool:
     return found.frames < MIN_MOMENTS or float(np.median(found.range[view])) < 12.0 if view.any() else True
 
 
-def burned_in(found: Moments, view: Mask) -> Mask:
+def burned_in(found: Moments, view: Mask, *, often: float = 0.0) -> Mask:
     """Overlays by stillness alone, in the whole frame: [h, w].
 
     Args:
         found: statistics of distant moments.
         view: bool [h, w], True where the picture is; beyond it only lasting edges count, for there all is still.
+        often: share of the moments that must show an edge: what is there more rarely comes and goes.
     """
     if resting(found, view):
         return np.zeros(view.shape, bool)
@@ -76,7 +77,7 @@ def burned_in(found: Moments, view: Mask) -> Mask:
     still = (found.range <= np.clip(STILL_SHARE * typical, 6, 16)) & view
     usual = float(np.median(found.lasting[view]))
     edges = (found.lasting > max(LASTING_EDGE, 3 * usual)) & (found.lasting > COHERENT * found.edge)
-    edges &= found.times >= MIN_TIMES
+    edges &= found.times >= max(MIN_TIMES, often * found.frames)
     rim = max(2, round(RIM * height))
     edges &= ~_rim(view, rim)
     lens = _mostly(edges, edges & _along_outline(found, view))

@@ -90,6 +90,17 @@ def stored_planes(planes: Planes, geometry: Geometry) -> tuple[U8, U8, U8]:
     return upright(out[0], rotation), upright(out[1], rotation), upright(out[2], rotation)
 
 
+def stored_luma(planes: Planes, geometry: Geometry) -> U8:
+    """Luma alone as stored, but for what chroma adds to it in another matrix: to look at, not to store.
+
+    Returns: uint8 [h, w], (h, w) = `geometry.stored`; it may be the decoder's memory.
+    """
+    x, y, width, height = geometry.crop
+    luma = _resize(planes.y[y : y + height, x : x + width], geometry.scaled)
+    convert = to_jpeg(planes.colour.matrix, planes.colour.full_range, planes.bits)
+    return upright(_affine(luma, convert.y[0], convert.y[3]), geometry.shape.rotation)
+
+
 def mask_planes(planes: tuple[U8, U8, U8], stencil: Stencil) -> tuple[U8, U8, U8]:
     """Black outside the view and under overlays; changed in place where memory is ours, not the decoder's."""
     y, cb, cr = planes

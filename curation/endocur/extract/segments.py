@@ -1,23 +1,26 @@
-"""What stays of each frame of a video: view and overlays found once from frames spread over the whole of it."""
+"""What stays of each frame of a video: views and overlays found from frames spread over the whole of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from endocur.extract.changes import Sign, chosen, signs, starts
 from endocur.extract.geometry import Geometry, Shape, fit, shown_to_coded
+from endocur.extract.learned import Learned, apply
 from endocur.extract.planes import Planes, Stencil, stencil, to_rgb
-from endocur.extract.source import Source, Unreadable
-from endocur.extract.view import PROBE_LINES, Detector, Layout, box_of, layout
+from endocur.extract.source import Frame, Source, Unreadable
+from endocur.extract.view import ALWAYS, PROBE_LINES, Detector, Layout, box_of, layout
 
 PROBE_FRAMES = 60
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The frames of one coded shape: where they are cropped and what is masked."""
+    """The frames of one layout: where they are cropped and what is masked."""
 
     view_id: str
     geometry: Geometry
@@ -30,20 +33,53 @@ class Segment:
 
 @dataclass(frozen=True)
 class Probe:
-    """Frames looked at before any is stored."""
+    """What frames looked at before any is stored tell. `segment_of` is asked for each frame in time order."""
 
-    segments: dict[Shape, Segment]
-    frames: dict[Shape, list[NDArray[np.uint8]]]
-    """Upright RGB of at most PROBE_LINES lines, for the sheet."""
+    parts: dict[Shape, list[Segment]]
+    """Layouts of each coded shape, in the order they begin."""
+    frames: dict[str, list[NDArray[np.uint8]]]
+    """view_id -> upright RGB of at most PROBE_LINES lines, for the sheet."""
+    signs: dict[Shape, list[Sign]]
+    """What tells the layouts of a shape apart, where it has more than one."""
+    _current: dict[Shape, int] = field(default_factory=dict)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All of them."""
+        return [segment for part in self.parts.values() for segment in part]
+
+    def segment_of(self, frame: Frame) -> Segment | None:
+        """The layout of the next frame; None for a coded shape that the probe did not meet."""
+        shape = frame.shape
+        if shape not in self.parts:
+            return None
+        if shape in self.signs:
+            fits = [sign.fits(frame.planes) for sign in self.signs[shape]]
+            self._current[shape] = chosen(self._current.get(shape, 0), fits)
+        return self.parts[shape][self._current.get(shape, 0)]
+
+    def segment_now(self, frame: Frame) -> Segment | None:
+        """The layout in force, without asking the frame."""
+        parts = self.parts.get(frame.shape)
+        return None if parts is None else parts[self._current.get(frame.shape, 0)]
+
+    def state(self) -> list[int]:
+        """Which layout of each shape is in force, for a run that goes on from here."""
+        return [self._current.get(shape, 0) for shape in self.parts]
+
+    def go_on(self, state: Sequence[int]) -> None:
+        """Take a `state` up again."""
+        self._current.update(zip(self.parts, state, strict=True))
 
 
-def probe(source: Source, *, max_side: int, detector: Detector | None) -> Probe:
-    """Find view and overlays of a source, one segment a coded shape (a stream may change its size).
+def probe(source: Source, *, max_side: int, detector: Detector | None, known: Sequence[Learned] = ()) -> Probe:
+    """Find views and overlays of a source: a stream may change its size, and its layout within one size.
 
     Args:
         source: looked at over its whole length.
         max_side: of stored frames, pixels.
         detector: for burned-in text; None relies on stillness alone.
+        known: layouts learned from other videos of the room.
     Raises: Unreadable if no frame decodes.
     """
     frames: dict[Shape, list[NDArray[np.uint8]]] = {}
@@ -52,11 +88,20 @@ def probe(source: Source, *, max_side: int, detector: Detector | None) -> Probe:
             frames.setdefault(frame.shape, []).append(probe_rgb(frame.planes, frame.shape))
     if not frames:
         raise Unreadable("no frame of at least 2 x 2 pixels can be decoded")
-    segments = {
-        shape: segment(f"v{number:03d}", shape, layout(rgbs, size=shape.shown, detector=detector), max_side)
-        for number, (shape, rgbs) in enumerate(frames.items())
-    }
-    return Probe(segments, frames)
+    parts: dict[Shape, list[Segment]] = {}
+    shown: dict[str, list[NDArray[np.uint8]]] = {}
+    told: dict[Shape, list[Sign]] = {}
+    for shape, rgbs in frames.items():
+        begins = starts(rgbs)
+        pieces = [rgbs[first:end] for first, end in zip(begins, [*begins[1:], len(rgbs)], strict=True)]
+        for piece in pieces:
+            found = apply(layout(piece, size=shape.shown, detector=detector, often=ALWAYS), known)
+            view_id = f"v{len(shown):03d}"
+            shown[view_id] = piece
+            parts.setdefault(shape, []).append(segment(view_id, shape, found, max_side))
+        if len(pieces) > 1:
+            told[shape] = signs(pieces, [part.layout.view.mask for part in parts[shape]], shape)
+    return Probe(parts, shown, told)
 
 
 def segment(view_id: str, shape: Shape, found: Layout, max_side: int) -> Segment:

@@ -36,20 +36,23 @@ class TextDetector:
         self._threads = threads
         self._model: Any = None
 
-    def boxes(self, rgb: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def boxes(self, rgb: NDArray[np.uint8], *, of: int | None = None) -> list[NDArray[np.float32]]:
         """Quadrilaterals round lines of text.
 
         Args:
             rgb: uint8 [h, w, 3]; brought to DETECT_LINES lines inside.
+            of: lines of the whole frame, if `rgb` is a part of one: the part is scaled as the whole would be, and costs
+                its share.
         Returns: float32 [4, 2] (x, y) in pixels of `rgb`, one a line of text, top to bottom.
         """
         if self._model is None:
             self._model = _load(self._threads)
         height, width = rgb.shape[:2]
-        factor = min(DETECT_LINES / height, MAX_WIDTH / width)
+        whole = height if of is None else of
+        factor = min(DETECT_LINES / whole, MAX_WIDTH / width)
         how = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
         resized = cv2.resize(rgb, (max(32, round(width * factor)), max(32, round(height * factor))), interpolation=how)
-        margin = round(EDGE * resized.shape[0])
+        margin = min(round(EDGE * whole * factor), min(resized.shape[:2]) - 1)
         wider = cv2.copyMakeBorder(resized, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
         found = self._model(np.ascontiguousarray(wider[..., ::-1]))
         if found.boxes is None:
@@ -57,7 +60,7 @@ class TextDetector:
         back = np.array([width / resized.shape[1], height / resized.shape[0]], np.float32)
         quads = [(np.asarray(quad, np.float32) - margin) * back for quad in found.boxes]
         limit = np.array([width, height], np.float32)
-        inside = [np.clip(quad, 0, limit) for quad in quads if is_line(quad, height)]
+        inside = [np.clip(quad, 0, limit) for quad in quads if is_line(quad, whole)]
         return [quad for quad in inside if np.ptp(quad, axis=0).min() > 1]  # others lie in the mirror alone
 
 

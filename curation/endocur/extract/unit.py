@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from endocur.extract.decode import Video
 from endocur.extract.dicom.header import is_dicom_file, read_header
 from endocur.extract.dicom_pictures import DicomPictures
 from endocur.extract.foreign import NOT_ENDOSCOPY, shows_no_endoscopy
+from endocur.extract.learned import read
 from endocur.extract.motion import UNKNOWN, MotionMeter
-from endocur.extract.planes import encode, mask_planes, stored_planes
+from endocur.extract.planes import encode
 from endocur.extract.sampling import Asked, Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
 from endocur.extract.sequence_source import NumberedPictures, Retimed
@@ -26,6 +27,7 @@ from endocur.extract.sequence_track import Timing, Track
 from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
+from endocur.extract.watched import Ready, Watched
 from endoshards.files import write_atomic
 
 
@@ -73,12 +75,12 @@ def extract_video(task: VideoTask) -> UnitMarker:
         asked = Asked(config.sampling, None if config.all_frames else config.fps)
         source = open_source(task.path, config, asked, track=task.track, timing=task.timing)
         detector = TextDetector() if task.config.text_detection else None
-        found = probe(source, max_side=task.config.max_side, detector=detector)
-        del detector  # its model is half of a worker's memory
+        known = read(task.config.mask) if task.config.mask is not None else ()
+        found = probe(source, max_side=task.config.max_side, detector=detector, known=known)
         beat()
         if not task.config.keep_foreign and shows_no_endoscopy(found):
             return _foreign(task)
-        counts, chapters = _store(task, source, found)
+        counts, chapters = _store(task, source, found, Watched(detector))
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
     if _state(task.path) != before:
@@ -104,7 +106,7 @@ def extract_video(task: VideoTask) -> UnitMarker:
             "dropped": counts.dropped,
             "last_us": counts.last_us,
             "version": EXTRACT_VERSION,
-            "views": [_view_facts(segment) for segment in found.segments.values()],
+            "views": [_view_facts(segment) for segment in found.segments],
         }
         | ({} if task.track else _dicom_facts(task.path))
         | ({"reading": source.told()} if isinstance(source, Video) else {})
@@ -178,57 +180,81 @@ def _dicom_facts(path: Path) -> dict[str, object]:
     return {"dicom": read_header(path).facts()} if is_dicom_file(path) else {}
 
 
-def _store(task: VideoTask, source: Source, found: Probe) -> tuple[Counts, int]:
+def _store(task: VideoTask, source: Source, found: Probe, watched: Watched) -> tuple[Counts, int]:
     """Write all chapters that are not there yet. Returns: counts, number of chapters."""
-    corpus = Corpus(task.root)
     picker: Picker = Every() if task.config.all_frames else Ticks(task.config.fps)
     end_us = None if task.config.minutes is None else round(task.config.minutes * 60_000_000)
-    frames, chapter, counts = _gone_on_with(task, source, picker)
+    frames, chapter, counts = _gone_on_with(task, source, found, picker)
     begin_us, at = round(chapter * CHAPTER_S * 1_000_000), chapter
     meter = MotionMeter()
-    ends: dict[int, dict[str, object]] = {}
     with ExitStack() as stack:
-        writer = _open(stack, corpus, task, chapter)
+        chapters = _Chapters(stack, task, chapter)
         for frame in frames:
             us = frame.moment.us
             if end_us is not None and us >= end_us:
                 break
-            segment = found.segments.get(frame.shape)
             if not frame.follows:
                 meter.forget()
+            if us < begin_us:  # decoded for what follows it
+                if (before := found.segment_now(frame)) is not None:
+                    meter.measure(frame.planes, before.geometry, before.tissue)
+                continue
+            if chapter_of(us, CHAPTER_S) > at:
+                # What waits goes out: a chapter depends on its own frames alone, so that a run can go on at any.
+                chapters.add(watched.rest())
+                watched.forget()
+                until_here = {} if source.damage.reason() else counts.value() | {"layouts": found.state()}
+                chapters.ends |= dict.fromkeys(range(at, chapter_of(us, CHAPTER_S)), until_here)
+                at = chapter_of(us, CHAPTER_S)
+            beat(1)
+            segment = found.segment_of(frame)
             motion = UNKNOWN
             if segment is not None:
                 motion = meter.measure(frame.planes, segment.geometry, segment.tissue)
-            if us < begin_us:  # decoded for what follows it
-                continue
-            for passed in range(at, chapter_of(us, CHAPTER_S)):
-                at = passed + 1
-                if not source.damage.reason():
-                    ends[passed] = counts.value()
-            beat(1)
             counts.seen, counts.last_us = counts.seen + 1, us
             counts.freezes.see(us, motion.is_frozen)
             if segment is None:
                 counts.drop(UNSEEN_SHAPE)
                 continue
-            if not (frame.may_be_kept and picker.wants(us)):
+            wanted = frame.may_be_kept and picker.wants(us)
+            if wanted:
+                counts.kept += 1
+            else:
                 counts.drop(NOT_SAMPLED)
-                continue
-            while chapter < chapter_of(us, CHAPTER_S):
-                _close(writer, task, ends.get(chapter))
-                chapter += 1
-                writer = _open(stack, corpus, task, chapter)
-            counts.kept += 1
-            if writer is not None:
-                writer.add(_picture(task, frame, segment, motion._asdict()))
+            chapters.add(watched.take(frame, segment, motion if wanted else None))
         if not counts.seen:
             raise Unreadable("no frame can be decoded")
-        _close(writer, task, None)
+        chapters.add(watched.rest())
+        chapters.close()
     _count_undecoded(counts, source, end_us)
-    return counts, chapter + 1
+    return counts, chapters.number + 1
 
 
-def _gone_on_with(task: VideoTask, source: Source, picker: Picker) -> tuple[Iterator[Frame], int, Counts]:
+class _Chapters:
+    """The chapters of a video, one after the other; those that an earlier run finished stay as they are."""
+
+    def __init__(self, stack: ExitStack, task: VideoTask, number: int) -> None:
+        self._stack, self._corpus, self._task = stack, Corpus(task.root), task
+        self.number = number
+        self.ends: dict[int, Mapping[str, object]] = {}
+        """Chapter -> counts of the unit up to its end, for a run that goes on from there; empty where it cannot."""
+        self._writer = _open(stack, self._corpus, task, number)
+
+    def add(self, frames: Iterable[Ready]) -> None:
+        for ready in frames:
+            while self.number < chapter_of(ready.held.moment.us, CHAPTER_S):
+                self.close()
+                self.number += 1
+                self._writer = _open(self._stack, self._corpus, self._task, self.number)
+            if self._writer is not None:
+                self._writer.add(_picture(self._task, ready))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.finish(self._task.fingerprint, self.ends.get(self.number) or None)
+
+
+def _gone_on_with(task: VideoTask, source: Source, found: Probe, picker: Picker) -> tuple[Iterator[Frame], int, Counts]:
     """Frames from the first chapter that is not finished, its number, and the counts of all before it.
 
     Where a file cannot be entered in the middle with the same result, everything is decoded again from its beginning,
@@ -241,13 +267,14 @@ def _gone_on_with(task: VideoTask, source: Source, picker: Picker) -> tuple[Iter
             break
         chapter, said = chapter + 1, marker["until_here"]
     begin_us = round(chapter * CHAPTER_S * 1_000_000)
-    if said is None or not isinstance(source, Video) or UNSEEN_SHAPE in said["dropped"]:
+    if said is None or "layouts" not in said or not isinstance(source, Video) or UNSEEN_SHAPE in said["dropped"]:
         return source.frames(), 0, Counts()
     frames = source.frames_from(begin_us)
     if frames is None:
         return source.frames(), 0, Counts()
     for us in source.candidates_before(begin_us):
         picker.wants(us)
+    found.go_on(said["layouts"])
     counts = counts_of(said)
     beat(counts.seen)
     return frames, chapter, counts
@@ -284,26 +311,21 @@ def _open(stack: ExitStack, corpus: Corpus, task: VideoTask, number: int) -> Cha
     return stack.enter_context(ChapterWriter(corpus, task.unit, number))
 
 
-def _close(writer: ChapterWriter | None, task: VideoTask, until_here: Mapping[str, object] | None) -> None:
-    if writer is not None:
-        writer.finish(task.fingerprint, until_here)
-
-
-def _picture(task: VideoTask, frame: Frame, segment: Segment, motion: dict[str, float | None]) -> Picture:
-    planes = mask_planes(stored_planes(frame.planes, segment.geometry), segment.stencil)
-    colour = frame.planes.colour
+def _picture(task: VideoTask, ready: Ready) -> Picture:
+    held, segment, colour = ready.held, ready.held.segment, ready.held.colour
     return Picture(
-        jpeg=encode(planes, task.config.jpeg_quality),
+        jpeg=encode(ready.planes, task.config.jpeg_quality),
         source_id=task.unit,
         group_id=task.group_id,
-        moment=frame.moment,
+        moment=held.moment,
         geometry=segment.geometry,
         stencil=segment.stencil,
         view_id=segment.view_id,
         matrix=colour.matrix,
         full_range=colour.full_range,
         colour_assumed=colour.assumed,
-        **motion,  # type: ignore[arg-type]
+        boxes=ready.boxes,
+        **held.motion._asdict(),
     )
 
 
@@ -334,9 +356,9 @@ def _view_facts(segment: Segment) -> dict[str, object]:
 def _sheet(task: VideoTask, found: Probe) -> None:
     """The sheets a user looks at, one a segment: probe frames, outline of the view, boxes of overlays."""
     folder = Corpus(task.root).reports / "sheets"
-    for shape, part in found.segments.items():
+    for part in found.segments:
         name, caption = f"{task.unit}.{part.view_id}.jpg", f"{task.unit} {part.view_id}"
-        write_atomic(folder / name, contact_sheet(found.frames[shape], part.layout, caption=caption))
+        write_atomic(folder / name, contact_sheet(found.frames[part.view_id], part.layout, caption=caption))
         if task.clear_sheets is not None:
-            clear = contact_sheet(found.frames[shape], part.layout, caption=caption, clear=True)
+            clear = contact_sheet(found.frames[part.view_id], part.layout, caption=caption, clear=True)
             write_atomic(task.clear_sheets / name, clear)

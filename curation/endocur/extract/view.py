@@ -21,6 +21,8 @@ PROBE_LINES = 540
 """Lines of a probe frame: enough for text of 14 px at 1080 lines, and 93 MB for 60 frames of 16:9."""
 TEXT_FRAMES = 8
 """Probe frames of a video the text detector is asked about."""
+ALWAYS = 0.4
+"""Share of a video's moments from which an overlay counts as always there (a black-out hides it, a menu covers it)."""
 TRUST = 0.965
 """Agreement with the data from which a shape replaces it; below, the outline is one we do not know."""
 EVIDENCE = 0.5
@@ -39,8 +41,8 @@ Mask = NDArray[np.bool_]
 class Detector(Protocol):
     """What `layout` asks of a text detector: `text.TextDetector`, or a stand-in in tests."""
 
-    def boxes(self, rgb: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Quadrilaterals [4, 2] (x, y) around text in uint8 [h, w, 3] RGB."""
+    def boxes(self, rgb: NDArray[np.uint8], *, of: int | None = None) -> list[NDArray[np.float32]]:
+        """Quadrilaterals [4, 2] (x, y) around text in uint8 [h, w, 3] RGB, a part of a frame of `of` lines if said."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def layout(
     size: tuple[int, int] | None = None,
     detector: Detector | None = None,
     looks: int = TEXT_FRAMES,
+    often: float = 0.0,
 ) -> Layout:
     """View and overlays of one video (or of one group of like stills).
 
@@ -99,6 +102,8 @@ def layout(
         size: (height, width) of the full frame; the masks have this size. The probe's own size if None.
         detector: None leaves overlays to the stillness test alone.
         looks: frames the detector is asked about at most.
+        often: share of the moments in which an overlay must be seen. 0 takes a caption of a few seconds too, and masks
+            its place in all frames; ALWAYS leaves it to `passing.Watch`.
     Raises: ValueError for no frame or frames of unequal size.
     """
     frames = [probe_frame(frame) for frame in probe]
@@ -109,14 +114,14 @@ def layout(
     found = moments(frames)
     panels = overlays.flat_panels(frames[0]) if len(frames) == 1 else np.zeros(small, bool)
     view, outline = find_view(found, ignore=panels)
-    burned = overlays.burned_in(found, view.mask)
+    burned = overlays.burned_in(found, view.mask, often=often)
     if (at_rim := _at_rim(burned, view.mask)).any():
         # an inset that hangs on the outline was taken for picture: look again without it
         view, outline = find_view(found, ignore=panels | at_rim, before=outline)
-        burned = overlays.burned_in(found, view.mask)
+        burned = overlays.burned_in(found, view.mask, often=often)
     still = overlays.boxed((burned | panels) & view.mask)
     quads = _text(frames, detector, looks) if detector is not None else []
-    added, passing = (quads[0], []) if len(quads) == 1 else lines.confirm(still.mask, quads, view.mask)
+    added, passing = (quads[0], []) if len(quads) == 1 else lines.confirm(still.mask, quads, view.mask, often=often)
     covered = lines.add_boxes(still.mask, added)
     counts = {
         "probe": len(frames),

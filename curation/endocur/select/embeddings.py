@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from endocur.corpus import Corpus, UnitMarker, chapter_files, chapter_name, unit_markers
 from endocur.select.wording import damaged_picture
-from endocur.store import FrameReader, read_chapter_table, read_masks
+from endocur.store import FrameReader, read_chapter_table, read_masks, without_boxes
 from endoshards.errors import BadInput
 from endoshards.files import atomic_path, remove_temporaries
 
@@ -134,13 +134,14 @@ class _Decode:
 
     def __init__(self, corpus: Corpus, reader: FrameReader, rows: pa.Table, size: int) -> None:
         self._corpus, self._reader, self._size = corpus, reader, size
-        names = ("frame_id", "unit", "chapter", "offset", "size", "view_id")
+        names = ("frame_id", "unit", "chapter", "offset", "size", "view_id", "overlay_boxes")
         self._columns = {name: rows[name].to_pylist() for name in names}
 
     def __call__(self, place: int) -> Picture:
         row = {name: column[place] for name, column in self._columns.items()}
         jpeg = self._reader.jpeg(row["unit"], row["chapter"], row["offset"], row["size"])
-        tissue = read_masks(self._corpus, row["unit"], row["chapter"], row["view_id"]).tissue
+        view = read_masks(self._corpus, row["unit"], row["chapter"], row["view_id"]).tissue
+        tissue = without_boxes(view, row["overlay_boxes"])
         try:
             return decode_for(jpeg, tissue, self._size)
         except ValueError:
