@@ -115,5 +115,8 @@ def test_each_video_is_judged_by_itself_and_stills_by_none_but_themselves() -> N
     decided = decide(frames, frozenset({"stills-1"}), "standard").to_pylist()
     assert [row["keep"] for row in decided] == [True] * 5 + [False] * 5 + [True, False, True]
     assert {row["reason"] for row in decided if not row["keep"]} == {"out_of_body"}
-    assert decided[5]["evidence"] == "in_body < 0.35 in 100% of what lies within 1.5 s" and decided[-2]["evidence"] == "in_body 0.1000 < 0.35"
+    assert (
+        decided[5]["evidence"] == "in_body < 0.35 in 100% of what lies within 1.5 s"
+        and decided[-2]["evidence"] == "in_body 0.1000 < 0.35"
+    )
     assert RUN_S == 3.0 and decided[0]["evidence"] == ""
