@@ -30,7 +30,7 @@ from endocur import tables
 from endocur.corpus import Corpus, open_corpus, unit_markers
 from endocur.quality.body import in_body
 from endocur.quality.scores import region, score_jpeg, score_pixels
-from endocur.select.body import LEAST, judge_video, smoothed
+from endocur.select.body import LEAST, judge_video
 
 FITTED = ("wce", "cls_wce")
 TROCAR = "cholec_trocar.mp4"
@@ -116,7 +116,6 @@ def procedures(home: Path, seed: int, said: argparse.Namespace, ruler: Any) -> l
             | {
                 "inside": truth["in_body"][index].astype(bool),
                 "scene": [scenes[int(k)]["source"][0] for k in truth["scene"][index]],
-                "mean": smoothed(frames["pts"], frames["in_body"]),
                 "standard": judge_video(frames["pts"], frames["in_body"], "standard").out,
                 "strict": judge_video(frames["pts"], frames["in_body"], "strict").out,
             }
