@@ -14,7 +14,6 @@ from endoshards.settings import option
 C = TypeVar("C")
 CORPUS = Path("corpus")
 OutOfBody = Literal["standard", "strict", "off"]
-OUT_OF_BODY: OutOfBody = "standard"
 SCORE_NAMES = ("quality", "sharpness", "exposure", "contrast", "specular_free", "colour")
 
 
@@ -71,11 +70,7 @@ class ExtractConfig:
     exclude: tuple[str, ...] = option((), "Glob to leave out, repeatable; @FILE holds a path or glob a line.", how=True)
     limit: int | None = option(None, "Only the first N inputs, to try.", how=True)
     minutes: float | None = option(None, "Only the first N minutes of each video, to try.")
-    keep_foreign: bool = option(
-        False,
-        "Read videos too whose probe shows no endoscopy (slides, a room camera); else they are ignored.",
-        how=True,
-    )
+    keep_foreign: bool = option(False, "Read videos too whose probe shows no endoscopy, such as slides.", how=True)
     decoder: Literal["pyav", "decord"] = option(
         "pyav", "Video decoder; decord is refused on files where it is not exact."
     )
@@ -188,8 +183,10 @@ class FilterConfig:
     corpus: Path = _corpus()
     min_quality: float = option(0.4, "Drop frames whose quality is below.")
     min: tuple[str, ...] = option((), "NAME=VALUE: drop frames whose score NAME is below VALUE; repeatable.")
-    out_of_body: OutOfBody = option(
-        OUT_OF_BODY, "Drop frames outside the body: standard, strict (what is not surely inside), or off."
+    out_of_body: OutOfBody | None = option(
+        None,
+        "Drop frames outside the body: standard, strict (what is not surely inside), or off. Unsaid: as decided "
+        "before, else off.",
     )
 
     def __post_init__(self) -> None:
@@ -306,9 +303,7 @@ class ClipsConfig:
     jpeg_quality: int = option(90, "Quality of JPEGs, 1 to 100.")
     key: Path | None = option(None, "Key file of the corpus; the one in your config folder if not given.", how=True)
     private: Path | None = option(None, "Folder for true paths; beside the key if not given.", how=True)
-    allow_failed: float | None = option(
-        None, "Share of recordings that may fail; 0.01, and at least one, if not given.", how=True
-    )
+    allow_failed: float | None = option(None, "Share of recordings that may fail; 0.01 if not given.", how=True)
     workers: int | None = _workers()
     timeout: float = option(600.0, "Seconds a worker may stand still on one recording before it is ended.", how=True)
 
@@ -457,7 +452,7 @@ class RunConfig(ExtractConfig):
 
     min_quality: float = option(0.4, "As `endocur filter`.")
     min: tuple[str, ...] = option((), "As `endocur filter`.")
-    out_of_body: OutOfBody = option(OUT_OF_BODY, "As `endocur filter`.")
+    out_of_body: OutOfBody | None = option(None, "As `endocur filter`.")
     encoder: str = _encoder()
     threshold: float | None = option(None, "As `endocur dedup`.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", how=True)

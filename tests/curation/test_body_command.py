@@ -99,13 +99,13 @@ def test_keep_foreign_reads_it_and_leaves_the_rest_as_it_is(study: Path) -> None
     marker = marker_of_b(study)
     assert marker["status"] == "ok" and marker["frames"] == 16
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    endocur(study, "filter", "--min-quality", "0")
+    endocur(study, "filter", "--min-quality", "0", "--out-of-body", "standard")
     rows = [row for row in decided(study, "privacy") if str(row["frame_id"]).startswith(str(marker["name"]))]
     assert len(rows) == 16 and not any(row["keep"] for row in rows), "what the probe would have said, frame by frame"
 
 
 def test_what_lies_before_and_after_the_stay_inside_is_dropped_for_privacy(study: Path) -> None:
-    done = endocur(study, "filter", "--min-quality", "0")
+    done = endocur(study, "filter", "--min-quality", "0", "--out-of-body", "standard")
     rows = [row for row in decided(study, "privacy") if not str(row["frame_id"]).endswith("-000000000000")]
     inside = {
         str(row["frame_id"]): BEFORE_S + 0.4 < int(str(row["frame_id"])[17:]) / 1e6 < BEFORE_S + INSIDE_S - 0.4
@@ -127,7 +127,7 @@ def test_what_lies_before_and_after_the_stay_inside_is_dropped_for_privacy(study
 
 
 def test_stills_are_judged_one_by_one(study: Path) -> None:
-    endocur(study, "filter", "--min-quality", "0")
+    endocur(study, "filter", "--min-quality", "0", "--out-of-body", "standard")
     markers = [
         json.loads(path.read_text()) for path in (study / "corpus/units").glob("stills-*.json") if "." not in path.stem
     ]
@@ -137,7 +137,7 @@ def test_stills_are_judged_one_by_one(study: Path) -> None:
 
 
 def test_the_report_counts_them_and_shows_none(study: Path) -> None:
-    endocur(study, "filter", "--min-quality", "0")
+    endocur(study, "filter", "--min-quality", "0", "--out-of-body", "standard")
     endocur(study, "report")
     page = (study / "corpus/reports/corpus.html").read_text("utf-8")
     assert "out_of_body" in page
@@ -147,10 +147,15 @@ def test_the_report_counts_them_and_shows_none(study: Path) -> None:
 
 def test_strict_drops_at_least_as_much_and_off_takes_the_decision_back(study: Path) -> None:
     endocur(study, "filter")
+    assert tables.read_decisions(Corpus(study / "corpus"), "privacy") is None, "unasked, nothing is decided"
+    endocur(study, "filter", "--out-of-body", "standard")
     standard = {row["frame_id"] for row in decided(study, "privacy") if not row["keep"]}
     endocur(study, "filter", "--out-of-body", "strict")
     assert standard <= {row["frame_id"] for row in decided(study, "privacy") if not row["keep"]}
     assert account(study, "privacy")["extra"]["again"][-2:] == ["--out-of-body", "strict"]
+    strict = decided(study, "privacy")
+    endocur(study, "filter", "--min-quality", "0.1")
+    assert decided(study, "privacy") == strict, "a filter that says nothing of it lets no frame back"
     endocur(study, "filter", "--out-of-body", "off", "--min-quality", "0")
     assert tables.read_decisions(Corpus(study / "corpus"), "privacy") is None
     assert account(study, "filter")["seen"] == account(study, "filter")["kept"]
@@ -164,13 +169,13 @@ def test_a_corpus_from_before_stays_valid_and_score_adds_the_column(study: Path)
     shutil.rmtree(study / "corpus/tables", ignore_errors=True)
     frames = tables.frames(Corpus(study / "corpus"), ["in_body", "body_version", "quality"])
     assert frames["body_version"].null_count == len(frames) > 0 and frames["quality"].null_count == 0
-    refused = endocur(study, "filter", check=False)
+    refused = endocur(study, "filter", "--out-of-body", "standard", check=False)
     assert refused.returncode == 3 and "run: endocur score" in refused.stderr
     endocur(study, "filter", "--out-of-body", "off")
     endocur(study, "score", "--workers", "1")
     again = tables.frames(Corpus(study / "corpus"), ["in_body", "body_version"])
     assert again["body_version"].null_count == 0
-    endocur(study, "filter")
+    endocur(study, "filter", "--out-of-body", "standard")
     assert decided(study, "privacy")
 
 

@@ -6,13 +6,15 @@ Two stages in one command: `privacy` (`endocur.select.body`) is decided and writ
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from endocur import tables
-from endocur.account import Account, counted
-from endocur.configs import OUT_OF_BODY, SCORE_NAMES, FilterConfig
+from endocur.account import Account, counted, read_accounts
+from endocur.configs import SCORE_NAMES, FilterConfig, OutOfBody
 from endocur.corpus import Corpus, corpus_lock, half_done, open_corpus, unit_markers
 from endocur.ground import GROUND, ground
 from endocur.select import body
@@ -31,8 +33,15 @@ def run(config: FilterConfig) -> None:
         frames = tables.frames(corpus, ["frame_id", *SCORE_NAMES, "is_blank", *_BODY])
         if not len(frames):
             raise no_frames(corpus)
+        config = replace(config, out_of_body=config.out_of_body or _decided_before(corpus))
         _privacy(config, corpus, frames)
         _filter(config, corpus, frames)
+
+
+def _decided_before(corpus: Corpus) -> OutOfBody | None:
+    """What the privacy decision in force was asked: a filter that says nothing of it must not let those frames back."""
+    told = read_accounts(corpus).get("privacy", {}).get("extra", {}).get("config", {}).get("out_of_body")
+    return told if told in get_args(OutOfBody) else None
 
 
 _BODY = ("source_id", "unit", "pts_us", "in_body", "body_version")
@@ -41,6 +50,8 @@ _BODY = ("source_id", "unit", "pts_us", "in_body", "body_version")
 def _privacy(config: FilterConfig, corpus: Corpus, frames: pa.Table) -> None:
     """Decide what lies outside the body; `off` removes what an earlier run decided."""
     account = Account("privacy", corpus.log)
+    if config.out_of_body is None:
+        return
     if config.out_of_body == "off":
         account.forget()
         (corpus.decisions / "privacy.parquet").unlink(missing_ok=True)
@@ -109,4 +120,4 @@ def _again(config: FilterConfig) -> list[str]:
     words = ["endocur", "filter", "--min-quality", f"{thresholds['quality']:g}"]
     for name, value in thresholds.items():
         words += [] if name == "quality" else ["--min", f"{name}={value:g}"]
-    return words + ([] if config.out_of_body == OUT_OF_BODY else ["--out-of-body", config.out_of_body])
+    return words + (["--out-of-body", config.out_of_body] if config.out_of_body in ("standard", "strict") else [])
