@@ -147,4 +147,5 @@ def _row(
         "stillness": None,
         "is_frozen": None,
         "extract_version": "1",
+        "overlay_boxes": None,
     }

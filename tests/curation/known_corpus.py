@@ -146,4 +146,5 @@ def _row(video: int, second: int) -> dict[str, object]:
         "stillness": 0.0,
         "is_frozen": False,
         "extract_version": "1",
+        "overlay_boxes": None,
     }
