@@ -148,4 +148,5 @@ def _row(
         "is_frozen": None,
         "overlay_boxes": None,
         "extract_version": "1",
+        "overlay_boxes": None,
     }

@@ -155,4 +155,5 @@ def _row(video: int, second: int) -> dict[str, object]:
         "is_frozen": False,
         "overlay_boxes": [],
         "extract_version": "1",
+        "overlay_boxes": None,
     }

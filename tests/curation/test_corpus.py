@@ -23,7 +23,7 @@ from endocur.corpus import (
     write_marker,
 )
 from endocur.opening import open_for_extract
-from endocur.store import FRAME_COLUMNS, FrameReader, read_masks, write_chapter_table, write_masks
+from endocur.store import FRAME_COLUMNS, FrameReader, read_chapter_table, read_masks, write_chapter_table, write_masks
 from endoshards.errors import BadInput
 from endoshards.files import write_atomic, write_json
 from endoshards.settings import what
@@ -217,3 +217,15 @@ def test_a_frame_table_has_its_columns_even_when_empty(tmp_path: Path) -> None:
 
     write_chapter_table(tmp_path / "t.parquet", {name: [] for name in FRAME_COLUMNS.names})
     assert pq.read_schema(tmp_path / "t.parquet").equals(FRAME_COLUMNS)
+
+
+def test_a_frame_table_of_an_older_version_is_read_with_what_it_lacks_as_null(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    old = FRAME_COLUMNS.remove(FRAME_COLUMNS.get_field_index("overlay_boxes"))
+    row = {field.name: [None] for field in old}
+    pq.write_table(pa.table(row, schema=old), tmp_path / "t.parquet")
+    read = read_chapter_table(tmp_path / "t.parquet")
+    assert read.schema.equals(FRAME_COLUMNS)
+    assert read["overlay_boxes"].to_pylist() == [None]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from corpus_maker import endocur
+from drawn_videos import write_video
 from drawn_views import Painter, canvas, disc, text_at, touched
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endocur import tables
+from endocur.corpus import open_corpus
 from endocur.extract.outlines import outlines
 from endocur.extract.passing import Box, Watch, cover
-from endocur.store import without_boxes
+from endocur.store import FrameReader, without_boxes
 
 HEIGHT, WIDTH, RATE = 480, 640, 25
 VIEW = disc(320, 240, 232, HEIGHT, WIDTH)
@@ -173,6 +179,47 @@ def test_a_box_that_crosses_the_outline_of_the_view_is_found_by_what_is_left_of_
     inside = cv2.erode(inside, np.ones((5, 5), np.uint8))
     (found,) = outlines((luma, blue, red), inside)
     assert np.abs(np.array(found) - (110, 90, 210, 190)).max() <= 4
+
+
+def test_stored_pixels_scores_and_shards_all_lack_what_passed(tmp_path: Path) -> None:
+    picture, caption = tissue(4.0), when(CAPTION, 40, 80)
+
+    def frames() -> Iterator[np.ndarray]:
+        for index in range(120):
+            frame = picture(index) * VIEW[..., None].astype(np.uint8)
+            caption(frame, index)
+            yield frame
+
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "a.mp4", frames())
+    words = ("--key", "key", "--private", "private", "--no-text-detection", "--fps", "5")
+    endocur(tmp_path, "extract", "videos", *words)
+    corpus = open_corpus(tmp_path / "corpus")
+    (scores,) = corpus.scores.glob("*.parquet")
+    rows, before = tables.frames(corpus).to_pylist(), scores.read_bytes()
+    shown = [row for row in rows if 1.6 <= row["pts_us"] / 1e6 < 3.2]
+    assert len(shown) == 8
+    assert all(row["overlay_boxes"] for row in shown)
+    assert not any(row["overlay_boxes"] for row in rows if not 1.4 <= row["pts_us"] / 1e6 < 3.4)
+    with FrameReader(corpus) as reader:
+        row = shown[3]
+        data = reader.jpeg(row["unit"], row["chapter"], row["offset"], row["size"])
+    luma = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    for x0, y0, x1, y1 in zip(*[iter(row["overlay_boxes"])] * 4, strict=True):
+        assert luma[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2].max() <= 24  # ringing of the JPEG
+    scores.write_bytes(b"")
+    endocur(tmp_path, "score")
+    assert scores.read_bytes() == before
+    endocur(tmp_path, "filter", "--min-quality", "0")
+    endocur(tmp_path, "shard", "--native-size")
+    (shard,) = (tmp_path / "shards").glob("*.tar")
+    with tarfile.open(shard) as tar:
+        png = tar.extractfile(f"{row['frame_id']}.mask.png")
+        assert png is not None
+        mask = cv2.imdecode(np.frombuffer(png.read(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    x0, y0, x1, y1 = row["overlay_boxes"][:4]
+    assert not mask[y0:y1, x0:x1].any()
+    assert mask.any()
 
 
 boxes_inside = st.lists(

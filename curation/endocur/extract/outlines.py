@@ -51,6 +51,10 @@ def outlines(planes: Sequence[U8], inside: U8) -> list[Rect]:
         return []
     rows = _runs(cv2.dilate(flat, np.ones((1, least), np.uint8)))
     columns = _runs(cv2.dilate(plumb, np.ones((least, 1), np.uint8)))
+    if len(rows) + len(columns) < 3:
+        return []
+    level = cv2.copyTo(cv2.dilate(level, np.ones((3, 1), np.uint8)), inside)  # a line may lie a pixel beside its run
+    plumb_level = cv2.copyTo(cv2.dilate(plumb_level, np.ones((1, 3), np.uint8)), inside)
     found = _boxes((rows, columns), (level, plumb_level), inside, least)
     for rect in _turned(_boxes((_turned(columns), _turned(rows)), (plumb_level.T, level.T), inside.T, least)):
         if not any(same_place(rect, other) for other in found):
@@ -108,8 +112,9 @@ def _ridges(planes: Sequence[U8], axis: int) -> U8:
 
 def _runs(mask: U8) -> list[Rect]:
     """Boxes of the connected runs, the longest first."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    boxes = [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[1:count]]
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    sides = [cv2.boundingRect(contour) for contour in contours]
+    boxes = [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h in sides]
     return sorted(boxes, key=lambda b: max(b[2] - b[0], b[3] - b[1]), reverse=True)[:MOST]
 
 
@@ -153,16 +158,18 @@ def _is_cut(inside: U8, row: Rect, end: int) -> bool:
 def _drawn(level: U8, plumb: U8, inside: U8, box: Rect, least: int) -> float:
     """The least share of line along the sides of a box inside the view; 0 if fewer than three are long enough there."""
     x0, y0, x1, y1 = (max(0, v) for v in box)
+    height, width = inside.shape
+    y1, x1 = min(y1, height - 1), min(x1, width - 1)
     shares: list[float] = []
-    for lines, part, axis in (
-        (level, np.s_[max(0, y0 - 1) : y0 + 2, x0:x1], 0),
-        (level, np.s_[max(0, y1 - 1) : y1 + 2, x0:x1], 0),
-        (plumb, np.s_[y0:y1, max(0, x0 - 1) : x0 + 2], 1),
-        (plumb, np.s_[y0:y1, max(0, x1 - 1) : x1 + 2], 1),
+    for lines, part in (
+        (level, np.s_[y0 : y0 + 1, x0:x1]),
+        (level, np.s_[y1 : y1 + 1, x0:x1]),
+        (plumb, np.s_[y0:y1, x0 : x0 + 1]),
+        (plumb, np.s_[y0:y1, x1 : x1 + 1]),
     ):
-        seen = inside[part].min(axis=axis, initial=255) > 0
-        if seen.sum() >= least:
-            shares.append(float((lines[part].max(axis=axis) > 0)[seen].mean()))
+        seen = cv2.countNonZero(inside[part])
+        if seen >= least:
+            shares.append(cv2.countNonZero(lines[part]) / seen)
             if shares[-1] < SIDES:
                 break
     return min(shares) if len(shares) >= 3 else 0.0
