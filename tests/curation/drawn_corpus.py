@@ -146,7 +146,6 @@ def _row(
         "motion": None,
         "stillness": None,
         "is_frozen": None,
-        "overlay_boxes": None,
         "extract_version": "1",
         "overlay_boxes": None,
     }

@@ -153,7 +153,6 @@ def _row(video: int, second: int) -> dict[str, object]:
         "motion": 0.1,
         "stillness": 0.0,
         "is_frozen": False,
-        "overlay_boxes": [],
         "extract_version": "1",
         "overlay_boxes": None,
     }
