@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,12 @@ def test_a_dim_corner_for_a_while_is_no_change() -> None:
     assert starts(frames) == [0]
 
 
-def film(path: Path, one: np.ndarray, other: np.ndarray, change: int, count: int) -> Path:
+BT709, BT601 = {"colorspace": 1, "color_range": 1}, {"colorspace": 5, "color_range": 2}
+
+
+def film(
+    path: Path, one: np.ndarray, other: np.ndarray, change: int, count: int, tags: Mapping[str, int] = BT601
+) -> Path:
     """A video whose tissue moves by a few pixels a frame and whose layout changes at frame `change`."""
 
     def pictures() -> Iterator[np.ndarray]:
@@ -69,15 +74,15 @@ def film(path: Path, one: np.ndarray, other: np.ndarray, change: int, count: int
                 paint(frame, index)
             yield frame
 
-    return write_video(path, pictures(), gop=5)
+    return write_video(path, pictures(), gop=5, tags=tags)
 
 
-@pytest.mark.parametrize(("one", "other"), [(LEFT, RIGHT), (FULL, LEFT)])
+@pytest.mark.parametrize(("one", "other", "tags"), [(LEFT, RIGHT, BT601), (LEFT, FULL, BT709), (FULL, LEFT, BT709)])
 def test_each_frame_has_the_masks_of_its_own_layout_from_the_first_on(
-    one: np.ndarray, other: np.ndarray, tmp_path: Path
+    one: np.ndarray, other: np.ndarray, tags: Mapping[str, int], tmp_path: Path
 ) -> None:
     change, count = 83, 180  # not at a key frame
-    path = film(tmp_path / "a.mp4", one, other, change, count)
+    path = film(tmp_path / "a.mp4", one, other, change, count, tags)
     config = ExtractConfig(inputs=(path,), corpus=tmp_path / "c", all_frames=True, text_detection=False)
     row = InputRow(id="0123456789abcdef", status="ok", reason="", copy_of="", position=1, group="g")
     extract_video(VideoTask(tmp_path / "c", path, row.id, "f", (row,), config))

@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from endocur.extract.colour import to_jpeg
 from endocur.extract.geometry import Shape, shown_to_coded, upright
 from endocur.extract.moments import Moments, moments
 from endocur.extract.overlays import MIN_MOMENTS
-from endocur.extract.planes import Planes
+from endocur.extract.planes import Planes, grey_scale
 from endocur.extract.view import Mask, find_view, probe_frame
 
 U8 = NDArray[np.uint8]
@@ -125,8 +124,8 @@ class Sign:
         """Share of the points that are as the layout has them; None without points."""
         if not len(self.rows):
             return None
-        convert = to_jpeg(planes.colour.matrix, planes.colour.full_range, planes.bits).y
-        seen = planes.y[self.rows, self.columns] * convert[0] + convert[3]
+        gain, offset = grey_scale(planes)
+        seen = planes.y[self.rows, self.columns] * gain + offset
         return float((np.abs(seen - self.levels) <= CLOSE).mean())
 
 

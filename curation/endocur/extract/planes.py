@@ -97,8 +97,13 @@ def stored_luma(planes: Planes, geometry: Geometry) -> U8:
     """
     x, y, width, height = geometry.crop
     luma = _resize(planes.y[y : y + height, x : x + width], geometry.scaled)
+    return upright(_affine(luma, *grey_scale(planes)), geometry.shape.rotation)
+
+
+def grey_scale(planes: Planes) -> tuple[float, float]:
+    """Gain and offset that bring luma of a grey pixel from coded values to 0-255."""
     convert = to_jpeg(planes.colour.matrix, planes.colour.full_range, planes.bits)
-    return upright(_affine(luma, convert.y[0], convert.y[3]), geometry.shape.rotation)
+    return convert.y[0], convert.y[3] + (convert.y[1] + convert.y[2]) * convert.neutral
 
 
 def mask_planes(planes: tuple[U8, U8, U8], stencil: Stencil) -> tuple[U8, U8, U8]:
