@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from endocur.extract.view import box_of, layout
 from endocur.phantom.labelled import class_pictures
-from endocur.quality.body import FEATURES, features, in_body, packaged
+from endocur.quality.body import FEATURES, Turns, features, in_body, packaged
 from endocur.quality.scores import region, score_jpeg
 from endocur.select.body import LEAST
 
@@ -127,3 +127,12 @@ def test_in_body_answers_as_the_score_table_does() -> None:
     direct = in_body(rgb, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), where.coarse)
     stored = said(rgb)
     assert direct is not None and stored is not None and abs(direct - stored) < 0.1
+
+
+def test_five_frames_a_second_are_measured_and_every_still() -> None:
+    turns = Turns()
+    taken = [us for us in range(0, 2_000_000, 40_000) if turns.takes(us)]
+    assert taken == list(range(0, 2_000_000, 200_000))
+    assert all(Turns().takes(0) for _ in range(3))
+    stills = Turns()
+    assert [stills.takes(0) for _ in range(4)] == [True] * 4

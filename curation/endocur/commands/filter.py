@@ -29,12 +29,14 @@ def run(config: FilterConfig) -> None:
     """Read scores, decide, write decisions, give account: of privacy, then of the filter."""
     corpus = open_corpus(config.corpus)
     with corpus_lock(corpus):
+        tables.require_fresh(corpus, before="privacy")
         remove_temporaries(corpus.decisions)
         frames = tables.frames(corpus, ["frame_id", *SCORE_NAMES, "is_blank", *_BODY])
         if not len(frames):
             raise no_frames(corpus)
         config = replace(config, out_of_body=config.out_of_body or _decided_before(corpus))
         _privacy(config, corpus, frames)
+        tables.require_fresh(corpus, before="filter")
         _filter(config, corpus, frames)
 
 

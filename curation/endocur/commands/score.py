@@ -8,6 +8,7 @@ from endocur.account import Account
 from endocur.configs import ScoreConfig, worker_count
 from endocur.corpus import Corpus, chapter_files, chapter_name, corpus_lock, open_corpus, unit_markers
 from endocur.engine import Failure, beat, map_units
+from endocur.quality.body import Turns
 from endocur.quality.scores import score_jpeg
 from endocur.quality.table import TABLE_VERSION, write_scores
 from endocur.select.wording import damaged_picture, no_frames, with_corpus
@@ -56,13 +57,16 @@ def score_chapter(what: tuple[Path, str, int]) -> int:
     root, unit, k = what
     corpus = Corpus(root)
     files = chapter_files(corpus, unit, k)
-    rows = read_chapter_table(files.frames_table).select(["frame_id", "offset", "size", "view_id", "overlay_boxes"])
-    scored = []
+    rows = read_chapter_table(files.frames_table).select(
+        ["frame_id", "offset", "size", "view_id", "overlay_boxes", "pts_us"]
+    )
+    scored, turns = [], Turns()
     with FrameReader(corpus) as reader:
         for row in rows.to_pylist():
             tissue = without_boxes(read_masks(corpus, unit, k, row["view_id"]).tissue, row["overlay_boxes"])
+            jpeg, with_body = reader.jpeg(unit, k, row["offset"], row["size"]), turns.takes(row["pts_us"])
             try:
-                scored.append((row["frame_id"], score_jpeg(reader.jpeg(unit, k, row["offset"], row["size"]), tissue)))
+                scored.append((row["frame_id"], score_jpeg(jpeg, tissue, with_body=with_body)))
             except ValueError:
                 raise damaged_picture(corpus, unit, row["frame_id"]) from None
             beat(1)

@@ -20,6 +20,7 @@ from endocur.extract.geometry import Geometry
 from endocur.extract.planes import Stencil
 from endocur.extract.source import Moment
 from endocur.identity import frame_id
+from endocur.quality.body import Turns
 from endocur.quality.scores import Region, Scores, region, score_inside
 from endocur.quality.table import write_scores
 from endocur.store import FRAME_COLUMNS, without_boxes, write_chapter_table, write_masks
@@ -62,6 +63,7 @@ class ChapterWriter:
         self._masks: dict[str, tuple[tuple[int, ...], bytes]] = {}
         self._scores: list[tuple[str, Scores]] = []
         self._region: tuple[Stencil, Region] | None = None
+        self._turns = Turns()
         self._at = 0
         corpus.frames.mkdir(parents=True, exist_ok=True)
         self._temporary = corpus.frames / f"{TEMPORARY}{secrets.token_hex(6)}"
@@ -95,7 +97,8 @@ class ChapterWriter:
         if picture.view_id not in self._masks:  # packed at once: stills have a view each, thousands a chapter
             labels = picture.stencil.labels
             self._masks[picture.view_id] = labels.shape, zlib.compress(labels.tobytes(), 1)
-        self._scores.append((name, score_inside(picture.jpeg, self._where(picture))))
+        with_body = self._turns.takes(picture.moment.us)
+        self._scores.append((name, score_inside(picture.jpeg, self._where(picture), with_body=with_body)))
         self._at += sum(map(len, data))
 
     def finish(self, fingerprint: str, until_here: Mapping[str, object] | None = None) -> int:

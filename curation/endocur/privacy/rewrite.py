@@ -37,10 +37,11 @@ from endocur.corpus import (
     write_marker,
 )
 from endocur.privacy.mask import masked, with_boxes
-from endocur.quality.scores import VERSION, Scores, score_jpeg
-from endocur.quality.table import read_scores, score_table, version_of
+from endocur.quality.body import Turns
+from endocur.quality.scores import Scores, score_jpeg
+from endocur.quality.table import TABLE_VERSION, read_scores, score_table, version_of
 from endocur.redactions import ADDED, WORK, Redaction, base_view, record_path, sum_of
-from endocur.store import TISSUE, FrameReader, write_masks, write_table
+from endocur.store import TISSUE, FrameReader, without_boxes, write_masks, write_table
 from endoshards.errors import BadInput
 from endoshards.files import atomic_path, read_json, remove_temporaries, sync_folder, write_json
 from endoshards.tar import BLOCK, END, header, padding
@@ -124,9 +125,9 @@ class _Stage:
         self._files = chapter_files(corpus, unit, number)
         self._wanted = wanted
         self._table = _whole_table(self._files.frames_table)
-        self._rows: list[dict[str, Any]] = self._table.select(
-            ["frame_id", "view_id", "offset", "size", "width", "height"]
-        ).to_pylist()
+        wanted_columns = ("frame_id", "view_id", "offset", "size", "width", "height", "pts_us", "overlay_boxes")
+        there = [name for name in wanted_columns if name in self._table.column_names]  # older tables have no boxes
+        self._rows: list[dict[str, Any]] = self._table.select(there).to_pylist()
         self._labels_of = _Views(self._files.views)
         self._new: dict[str, NDArray[np.uint8]] = {}
         """view_id -> labels that this run makes."""
@@ -182,6 +183,7 @@ class _Stage:
         base = folder / str(self._number)
         scores = self._old_scores()
         offsets, sizes = [], []
+        turns = Turns()
         at = 0
         with (
             FrameReader(self._corpus) as reader,
@@ -190,14 +192,16 @@ class _Stage:
         ):
             for place, row in enumerate(self._rows):
                 jpeg = reader.jpeg(self._unit, self._number, row["offset"], row["size"])
+                with_body = turns.takes(row["pts_us"])
                 if place in self._views:
                     labels = self._new[self._views[place]]
                     told.pixels += self._lost[self._views[place]]
                     jpeg = masked(jpeg, labels, self._quality)
-                    scores[place] = score_jpeg(jpeg, labels == TISSUE)
+                    tissue = without_boxes(labels == TISSUE, row.get("overlay_boxes"))
+                    scores[place] = score_jpeg(jpeg, tissue, with_body=with_body)
                 elif scores[place] is None:
-                    tissue = self._labels_of(row["view_id"]) == TISSUE
-                    scores[place] = score_jpeg(jpeg, tissue)
+                    tissue = without_boxes(self._labels_of(row["view_id"]) == TISSUE, row.get("overlay_boxes"))
+                    scores[place] = score_jpeg(jpeg, tissue, with_body=with_body)
                 tar.writelines([header(f"{row['frame_id']}.jpg", len(jpeg)), jpeg, bytes(padding(len(jpeg)))])
                 offsets.append(at + BLOCK)
                 sizes.append(len(jpeg))
@@ -215,7 +219,7 @@ class _Stage:
 
     def _old_scores(self) -> list[Scores | None]:
         """Scores as they are; None for all where an older version made them, so that a table has one version."""
-        if version_of(self._files.scores) != VERSION:
+        if version_of(self._files.scores) != TABLE_VERSION:
             return [None] * len(self._rows)
         table = read_scores(self._files.scores)
         return [Scores(*row) for row in zip(*(table[name].to_pylist() for name in Scores._fields), strict=True)]

@@ -22,6 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+SPACING_US = 190_000
+"""Frames of a video that follow a measured one more closely are left to it."""
 VERSION = "1"
 """Raised whenever `in_body` of any frame may change; stands in every row."""
 
@@ -62,6 +64,23 @@ class Model(NamedTuple):
     """[h]"""
     out_bias: NDArray[np.float32]
     """[1]"""
+
+
+class Turns:
+    """Which frames of a chapter `in_body` is measured on: five a second are plenty for a vote over 1.5 s.
+
+    Ask for each stored frame once, in stored order. Stills, which have no time, are all measured.
+    """
+
+    def __init__(self) -> None:
+        self._last_us = -SPACING_US
+
+    def takes(self, us: int) -> bool:
+        """Whether the next frame, shown at `us`, is measured."""
+        if self._last_us < us < self._last_us + SPACING_US:
+            return False
+        self._last_us = us
+        return True
 
 
 def in_body(rgb: NDArray[np.uint8], luma: NDArray[np.uint8], inside: NDArray[np.uint8]) -> float | None:

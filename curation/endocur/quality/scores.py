@@ -109,19 +109,20 @@ class Region:
     """True if too little is left to judge."""
 
 
-def score_jpeg(jpeg: bytes, tissue: NDArray[np.bool_]) -> Scores:
+def score_jpeg(jpeg: bytes, tissue: NDArray[np.bool_], *, with_body: bool = True) -> Scores:
     """Score one stored frame.
 
     Args:
         jpeg: the stored bytes.
         tissue: bool [h, w] of the stored size: inside the view and outside overlays.
+        with_body: False leaves `in_body` out (`body.Turns`).
     Returns: six scores and `is_blank`.
     Raises: ValueError if the bytes are no JPEG, or of another size than `tissue`.
     """
-    return score_inside(jpeg, region(tissue))
+    return score_inside(jpeg, region(tissue), with_body=with_body)
 
 
-def score_inside(jpeg: bytes, where: Region) -> Scores:
+def score_inside(jpeg: bytes, where: Region, *, with_body: bool = True) -> Scores:
     """`score_jpeg` where the region of the mask is at hand."""
     height, width = simplejpeg.decode_jpeg_header(jpeg)[:2]
     if where.stored != (height, width):
@@ -129,7 +130,7 @@ def score_inside(jpeg: bytes, where: Region) -> Scores:
     if where.is_empty:
         return BLANK
     rgb = simplejpeg.decode_jpeg(jpeg, "RGB", min_height=where.decoded[1], min_width=where.decoded[0])
-    return score_pixels(rgb, where)
+    return score_pixels(rgb, where, with_body=with_body)
 
 
 def region(tissue: NDArray[np.bool_]) -> Region:
@@ -142,12 +143,13 @@ def region(tissue: NDArray[np.bool_]) -> Region:
     return _region(_Key(packed.shape, xxhash.xxh3_128_digest(packed.data), packed))
 
 
-def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
+def score_pixels(rgb: NDArray[np.uint8], where: Region, *, with_body: bool = True) -> Scores:
     """Score decoded pixels.
 
     Args:
         rgb: uint8 [h, w, 3], the JPEG decoded at `where.decoded`.
         where: the region of its mask, not empty.
+        with_body: as `score_jpeg`.
     """
     if rgb.shape[1::-1] != where.size:
         # At most a factor of two lies between, so that two by two pixels see every pixel.
@@ -163,6 +165,7 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
     exposure, glare, drowned = _pixel_shares(rgb, luma, where)
     specular_free = max(0.0, 1.0 - glare / _GLARE_SHARE)
     colour = 1.0 - drowned
+    inside = body.in_body(rgb, luma, where.coarse) if with_body else None
     quality = min(sharpness, exposure, structure(contrast, colour)) * (1 - _GLARE_WEIGHT * (1 - specular_free))
     return Scores(
         sharpness=_rounded(sharpness),
@@ -172,7 +175,7 @@ def score_pixels(rgb: NDArray[np.uint8], where: Region) -> Scores:
         colour=_rounded(colour),
         quality=_rounded(quality),
         is_blank=False,
-        in_body=None if (inside := body.in_body(rgb, luma, where.coarse)) is None else np.float32(inside),
+        in_body=None if inside is None else np.float32(inside),
     )
 
 

@@ -137,7 +137,7 @@ def test_ctrl_c_ends_quietly_and_the_same_command_gives_the_bytes_of_an_unbroken
 ) -> None:
     process = start(fresh, "extract", "videos", *QUICK, "--workers", "1", errors=subprocess.PIPE)
     for _ in ticking(process):
-        if any((fresh / "corpus" / "frames").glob("*.tar")):
+        if any((fresh / "corpus" / "frames").glob(".tmp-*")):
             process.send_signal(signal.SIGINT)
             break
     _, said = process.communicate()
