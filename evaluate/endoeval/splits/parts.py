@@ -118,7 +118,8 @@ def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns
     names = _told_apart(names, columns, roles)
     labels = _one_hot_labels(columns, roles.one_hot) if roles.one_hot else None
     if roles.label:
-        labels = columns[roles.label]
+        # What pandas writes where a cell is empty.
+        labels = ["" if value.lower() == "nan" else value for value in columns[roles.label]]
     start = _numbers(columns[roles.start]) if roles.start else None
     end = _numbers(columns[roles.end]) if roles.end else None
     return Part(

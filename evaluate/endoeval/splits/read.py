@@ -139,6 +139,10 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
     else:
         understood.append("no labels: the checks and null rows that need them are left out")
     groups = _column([part.groups for part in parts], sizes) if all(part.groups for part in parts) else None
+    if groups is None and any(part.groups for part in parts):
+        there = ", ".join(SPLITS[part.split] for part in parts if part.groups)
+        bare = ", ".join(SPLITS[part.split] for part in parts if not part.groups)
+        understood.append(f"{there} alone has a column of groups, {bare} has none: it is not used")
     return Table(
         [name for names in stripped for name in names],
         tuple(zip(sizes, roots, strict=True)),

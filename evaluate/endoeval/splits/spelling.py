@@ -111,6 +111,8 @@ def _spelt(families: Ints, folded: Ints, names: Sequence[str], between: str) -> 
 
 
 def _folded(texts: Strings) -> Strings:
-    texts = pc.replace_substring_regex(pc.utf8_lower(texts), r"[\s_\-]+", "_")
+    texts = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
+    texts = pc.replace_substring_regex(texts, r"^(\d+)\.0+$", r"\1")  # numbers of a column with holes
+    texts = pc.replace_substring_regex(texts, r"[\s_\-]+", "_")
     texts = pc.replace_substring_regex(texts, r"([^\W\d_])_([0-9])", r"\1\2")
     return pc.replace_substring_regex(texts, r"(^|[^0-9])0+([0-9])", r"\1\2")
