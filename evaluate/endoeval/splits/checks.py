@@ -11,15 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from endoeval.splits.class_checks import class_findings
-from endoeval.splits.doubles import base_names, examples, rows_in_two, twice, two_labels, val_is_test
+from endoeval.splits.doubles import base_names, examples, rows_in_two, share_of_test, twice, two_labels, val_is_test
 from endoeval.splits.finding import Finding, Kind, several
 from endoeval.splits.names import SPLIT_WORDS, Names, coded, cut
 from endoeval.splits.overlaps import time_findings
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
-from endoeval.splits.spelling import spelling_findings
+from endoeval.splits.spelling import ALONE, spelling_findings
 
 Ints = NDArray[np.int64]
 _LETTERS = re.compile("[a-z]+")
@@ -113,8 +114,22 @@ def _groups(rows: Rows) -> list[Finding]:
         held = np.unique(rows.groups)
         shown = examples(rows.group_names, held)
         findings.append(Finding("groups-are-sites", "note", len(held), None, rows.rule.doubt, shown))
+    findings += _alone(rows, rows.groups)
     findings += spelling_findings(rows.groups, rows.group_names, rows.splits)
     return findings + _own_words(rows, rows.groups)
+
+
+def _alone(rows: Rows, groups: Ints) -> list[Finding]:
+    """Rows without a group: those that the key does not fit, and those whose given group nobody knows."""
+    alone = pc.starts_with(pa.array(rows.group_names, pa.string()), ALONE).to_numpy(zero_copy_only=False)[groups]
+    if not alone.any():
+        return []
+    count = int(alone.sum())
+    text = (
+        f"{several(count, 'row has no group and stands', 'rows have no group and stand')} alone: whose pictures they "
+        "are cannot be told"
+    )
+    return [Finding("rows-without-group", "note", count, share_of_test(rows, alone), text, ())]
 
 
 def _own_words(rows: Rows, groups: Ints) -> list[Finding]:

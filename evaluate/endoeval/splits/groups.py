@@ -22,7 +22,7 @@ from endoeval.splits.names import Names, Strings, has_modality, trimmed, without
 from endoeval.splits.paths import Kept, kept_paths
 from endoeval.splits.rows import TEST, TRAIN, GroupRule
 from endoeval.splits.sites import are_sites, doubt
-from endoeval.splits.spelling import one_spelling
+from endoeval.splits.spelling import ALONE, one_spelling
 from endoeval.splits.times import TWO_NUMBERS, are_intervals
 
 Ints = NDArray[np.int64]
@@ -206,7 +206,7 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
         return None
     keys = pc.struct_field(found, "key")
     # A row without the pattern is a group of its own, by its name.
-    keys = pc.coalesce(keys, texts) if found.null_count else keys
+    keys = pc.coalesce(keys, pc.binary_join_element_wise(ALONE, texts, ")", "")) if found.null_count else keys
     rest = pc.fill_null(pc.struct_field(found, "rest"), "")
     return _made(name, tier, trimmed(without_modality(keys), texts), rest, limit)
 

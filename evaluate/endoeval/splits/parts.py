@@ -77,7 +77,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
 
 def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Listed:
     if isinstance(source, Mapping):
-        columns = {name: [_text(value) for value in values] for name, values in source.items()}
+        columns = {name: [as_text(value) for value in values] for name, values in source.items()}
         if len({len(values) for values in columns.values()}) > 1:
             said = ", ".join(f"{name} {len(values):,}" for name, values in columns.items())
             raise BadInput(
@@ -88,7 +88,7 @@ def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Li
         if len({len(row) for row in rows}) > 1:
             raise BadInput(f"the rows of {word} have unequal lengths; give names, or pairs of name and label.")
         columns = {
-            title: [_text(row[i]) for row in rows]
+            title: [as_text(row[i]) for row in rows]
             for i, title in enumerate(("name", "label", "group")[: len(rows[0]) if rows else 1])
         }
     if not columns or not len(next(iter(columns.values()))):
@@ -96,7 +96,7 @@ def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Li
     return Listed(f"the {word} list", columns, "given as a table", True, "")
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as text; "" for None and nan."""
     return "" if value is None or value != value else str(value)  # noqa: PLR0124 - nan alone differs from itself
 
