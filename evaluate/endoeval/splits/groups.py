@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from endoeval.splits.dates import are_months
 from endoeval.splits.names import Names, Strings, has_modality, trimmed, without_modality
 from endoeval.splits.paths import Kept, kept_paths
 from endoeval.splits.rows import TEST, TRAIN, GroupRule
@@ -261,6 +262,8 @@ def _is_plausible(candidate: _Candidate, splits: NDArray[np.int8], labels: Ints 
     if _is_code_of(keys, splits.astype(np.int64)):
         return False
     if labels is not None and (labels >= 0).any() and _is_code_of(keys[labels >= 0], labels[labels >= 0]):
+        return False
+    if are_months(candidate.names, candidate.rest, weak=candidate.tier <= 2.5):
         return False
     words = candidate.names[:2000]
     return candidate.tier > 2.5 or float(np.mean([any(c.isdigit() for c in word) for word in words])) >= 0.5
