@@ -31,6 +31,8 @@ HEXADECIMAL = "the hexadecimal id in the names"
 PATIENT = "patient|patients|pat|pt|subject|subj|person"
 CASE = "case|procedure|proc|exam|examination|study|lesion|polyp|operation|surgery|op|bowel|session"
 VIDEO = "video|vid|sequence|seq|movie|rarp|v"
+_ANY, _SHORT = r"\d+)(?P<rest>.*)$", r"\d{1,4})(?P<rest>(?:[^0-9a-z].*)?)$"
+"""What follows a word: any number and anything; a short number that ends a word."""
 _NUMBERED = r"(?i)^(?P<key>(?:.*?[^a-z])??(?:WORDS)[_\- #]?\d+)(?P<rest>.*)$"
 PATTERNS: tuple[tuple[str, float, str], ...] = (
     ("a patient's number in the names", 6, _NUMBERED.replace("WORDS", PATIENT)),
@@ -46,6 +48,7 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
     ),
     ("a case's number in the names", 4, _NUMBERED.replace("WORDS", CASE)),
     ("a video's number in the names", 3, _NUMBERED.replace("WORDS", VIDEO)),
+    ("the number behind p in the names", 1.7, _NUMBERED.replace(_ANY, _SHORT).replace("WORDS", "p")),
     ("the stem less its last two numbers", 1, r"^(?P<key>.*[^0-9])(?P<rest>\d+[^0-9]+\d+[^0-9]*)$"),
     ("the stem less its last number", 1, r"^(?P<key>.*[^0-9])(?P<rest>\d+[^0-9]*)$"),
     (
@@ -57,8 +60,14 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
 """Name, kind of identity (higher is stronger) and expression, on paths without class and split folders."""
 STUDY_VIDEO = r"(?:^|[^0-9.])(?P<key>\d{3}-\d{3})(?P<rest>(?:[^0-9.-].*)?)$"
 BEFORE_INTERVAL = r"^(?P<key>.*[^0-9.])(?P<rest>" + TWO_NUMBERS + r")$"
-TIERS = (6, 5, 4, 3, 2.5, 2, 1.5, 1)
-"""Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, words left out, rest."""
+TIERS = (6, 5, 4, 3, 2.5, 2, 1.7, 1.5, 1)
+"""Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, `p` and a number, words
+left out, rest."""
+BEHIND = r"(?i)(?:^|[^a-z])(?P<key>(?:WORDS)[_\- #]?\d+)(?P<rest>.*)$"
+"""Word and number without what stands before them: `IMG0001-pat3`, where the number of the picture comes first."""
+WORDS_OF = {6: PATIENT, 4: CASE, 3: VIDEO, 1.7: "p"}
+LEAST_BEHIND = 6
+"""So many groups, at most, of a number behind that of the picture may be anything."""
 COVERAGE = 0.98
 """A pattern that fewer rows match is no key."""
 PROBE = 20_000
@@ -178,6 +187,11 @@ def _candidates(kept: Kept, tier: float, distinct: int) -> list[_Candidate]:
     limit = distinct - 1 if tier > 1 else int(WEAK_SHARE * distinct)
     patterns = [(name, pattern) for name, of, pattern in PATTERNS if of == tier]
     made = [_by_pattern(name, tier, kept.path, pattern, limit) for name, pattern in patterns]
+    if tier in WORDS_OF and made == [None]:
+        # With all that stands before it, the number makes each picture a group: it stands behind that of the picture.
+        pattern = (BEHIND.replace(_ANY, _SHORT) if tier < 3 else BEHIND).replace("WORDS", WORDS_OF[tier])
+        behind = _by_pattern(patterns[0][0], tier, kept.path, pattern, int(WEAK_SHARE * distinct))
+        made = [behind if behind is not None and len(behind.names) > LEAST_BEHIND else None]
     if tier == 5:
         study = _by_pattern("study and video number (SSS-VVV)", tier, kept.path, STUDY_VIDEO, limit)
         # An interval `012-345` looks like a study and a video number.
