@@ -16,7 +16,7 @@ from endoeval.splits.names import tidy
 from endoeval.splits.naming import NamesRows
 from endoeval.splits.parts import as_text
 from endoeval.splits.rows import GroupRule
-from endoeval.splits.sites import are_sites, doubt
+from endoeval.splits.sites import are_sites, doubt, is_site_column
 from endoeval.splits.spelling import ALONE, one_spelling
 from endoshards.errors import BadInput, BadOption
 
@@ -45,7 +45,8 @@ def as_given(values: Sequence[str], names: Sequence[str], splits: NDArray[np.int
     words = tuple(joined.names)
     why += f"; {joined.said}" if joined.said else ""
     step = max(1, len(words) // 5)
-    said = doubt(are_sites(words, len(names)), len(words), 0)
+    named = name.startswith("column ") and is_site_column(name.removeprefix("column "))
+    said = doubt(named or are_sites(words, len(names)), len(words), 0)
     rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples, said, empty)
     return Grouping(joined.keys, words, rule, None)
 
