@@ -15,13 +15,15 @@ from endoeval.splits.coco import coco_rows
 from endoeval.splits.columns import Columns, tell
 from endoeval.splits.finding import several
 from endoeval.splits.listed import Listed, read_list
-from endoeval.splits.names import MEDIA, tidy
+from endoeval.splits.names import CONTAINERS, MEDIA, tidy
 from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import SPLITS, TEST
 from endoshards.errors import BadInput
 
 Source = str | Path | Sequence[Any] | Mapping[str, Sequence[Any]]
 """A file, a class folder, names, (name, label) pairs, or columns by name."""
+MASK_FOLDERS = frozenset("mask masks label labels gt gts groundtruth ground_truth annotation annotations seg".split())
+"""Folders beside a folder of pictures that hold their masks; no classes."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Part:
     boxes: NDArray[np.float64] | None = None
     notes: list[str] = field(default_factory=list)
     roles: Columns | None = None
+    masks: bool = False
+    """A folder of masks lies beside the pictures."""
 
 
 def parts_of(source: Source, split: int, told: dict[str, str | None], like: Columns | None = None) -> list[Part]:
@@ -225,6 +229,13 @@ def class_folders(path: Path, split: int) -> Part:
     loose = len(names) - len(nested)
     notes = [f"{loose} files of {path} lie in no class folder and are left out"] if loose else []
     labels = [name.split("/", 1)[0] for name in nested]
+    pictures = {kind for kind in set(labels) if kind.lower() in CONTAINERS}
+    masks = {kind for kind in set(labels) - pictures if kind.lower() in MASK_FOLDERS}
+    if pictures and masks and len(pictures) + len(masks) == len(set(labels)):
+        rows = [name for name, kind in zip(nested, labels, strict=True) if kind in pictures]
+        beside = f"pictures in {', '.join(sorted(pictures))}, masks in {', '.join(sorted(masks))}"
+        said = f"{beside}; names are paths, no labels"
+        return Part(str(path), split, tidy(rows), said, notes=notes, masks=True)
     said = "class folders; names are paths, labels the first folder"
     return Part(str(path), split, tidy(nested), said, labels=labels, notes=notes)
 

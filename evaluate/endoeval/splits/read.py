@@ -163,7 +163,7 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
 
 def _are_masks(parts: Sequence[Part]) -> bool:
     """True where a list names masks, and none labels or boxes."""
-    named = any(part.roles is not None and part.roles.mask is not None for part in parts)
+    named = any(part.masks or (part.roles is not None and part.roles.mask is not None) for part in parts)
     return named and all(part.labels is None and part.boxes is None for part in parts)
 
 
@@ -216,7 +216,9 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
         made = np.array([TRAIN if word in fold_of else TEST for word in words], dtype=np.int8)
         shown = ", ".join(map(str, sorted(set(fold_of.values()))[:5]))
         return made, None, [f"fold numbers {shown} beside the word test: their rows are train"]
-    below = sorted(word for word in distinct - set(fold_of) if re.fullmatch(r"-\d+(\.0)?", word))
+    below = sorted(
+        word for word in distinct - set(fold_of) if re.fullmatch(r"(?i)(?:(?:fold|split)[ _]+)?-\d+(\.0)?", word)
+    )
     if fold_of and below:
         raise BadInput(
             f"{source}: the split column holds {below[0]} beside fold numbers, which some take for always train and "
@@ -231,7 +233,8 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
 
 def _fold_number(word: str) -> int | None:
     found = re.fullmatch(r"(?i)(?:fold|split)?[ _-]*(\d+)(?:\.0)?", word.strip())
-    return None if found is None or re.match(r"[ _]*-", word) else int(found[1])
+    # A minus before the number, not a hyphen behind the word.
+    return None if found is None or re.search(r"(?:^|[ _])-", word) else int(found[1])
 
 
 def _column(columns: Sequence[list[str] | None], sizes: Sequence[int]) -> list[str] | None:

@@ -63,9 +63,10 @@ def test_fold_numbers_beside_the_word_test_are_train(fold, test, tmp_path):
     assert "fold numbers 0, 1, 2 beside the word test: their rows are train" in found.understood
 
 
-def test_a_fold_of_minus_one_is_refused_and_never_taken_for_fold_1(tmp_path):
-    with pytest.raises(BadInput, match=r"holds -1 beside fold numbers, which some take for always train and some for"):
-        audit(folds(tmp_path / "l.csv", lambda p: -1 if p > 11 else p % 3))
+@pytest.mark.parametrize("below", ["-1", "-1.0", "fold -1", "Fold_-1"])
+def test_a_fold_of_minus_one_is_refused_and_never_taken_for_fold_1(below, tmp_path):
+    with pytest.raises(BadInput, match=f"holds {below} beside fold numbers, which some take for always train and some"):
+        audit(folds(tmp_path / "l.csv", lambda p: below if p > 11 else p % 3))
 
 
 @pytest.mark.parametrize("option", ["label_column", "file_column", "split_column", "group_column"])
