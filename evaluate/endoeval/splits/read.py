@@ -212,10 +212,13 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
     others = {numbers[word] for word in distinct - set(fold_of)}
     if len(distinct) > 1 and not others:
         return np.zeros(len(words), dtype=np.int8), np.array([fold_of[word] for word in words], dtype=np.int64), []
-    if fold_of and others == {TEST}:
-        made = np.array([TRAIN if word in fold_of else TEST for word in words], dtype=np.int8)
+    if fold_of and others and others <= {VAL, TEST}:
+        # Lists that know only folds and val are scored on val.
+        there = {w: TRAIN if w in fold_of else VAL if TEST in others and numbers[w] == VAL else TEST for w in distinct}
         shown = ", ".join(map(str, sorted(set(fold_of.values()))[:5]))
-        return made, None, [f"fold numbers {shown} beside the word test: their rows are train"]
+        beside = " and ".join(SPLITS[split] for split in sorted(others))
+        said = [f"fold numbers {shown} beside the word {beside}: their rows are train"]
+        return np.array([there[word] for word in words], dtype=np.int8), None, said
     below = sorted(
         word for word in distinct - set(fold_of) if re.fullmatch(r"(?i)(?:(?:fold|split)[ _]+)?-\d+(\.0)?", word)
     )
