@@ -216,7 +216,7 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
         # Lists that know only folds and val are scored on val.
         there = {w: TRAIN if w in fold_of else VAL if TEST in others and numbers[w] == VAL else TEST for w in distinct}
         shown = ", ".join(map(str, sorted(set(fold_of.values()))[:5]))
-        beside = " and ".join(SPLITS[split] for split in sorted(others))
+        beside = " and ".join(SPLITS[split] for split in (VAL, TEST) if split in others)
         said = [f"fold numbers {shown} beside the word {beside}: their rows are train"]
         return np.array([there[word] for word in words], dtype=np.int8), None, said
     below = sorted(

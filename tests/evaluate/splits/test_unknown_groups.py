@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from endoeval.report.audit_files import as_json
+from endoeval.report.audit_files import as_json, write_lists
 from endoeval.report.audit_words import WITHOUT, state, verdict
 from endoeval.splits import audit
+from endoeval.splits.propose import propose
 
 
 def checks(found):
@@ -72,3 +73,12 @@ def test_names_that_the_key_does_not_fit_are_not_joined_by_their_spelling():
 
     found = audit(rows(range(12), "cover_01.jpg"), rows(range(12, 20), "COVER-1.jpg"))
     assert checks(found) == {"rows-without-group": 2}
+
+
+def test_proposed_lists_with_rows_whose_group_nobody_knows_are_not_clean_either(tmp_path):
+    train, test = lists("unknown")
+    found = audit(train, [*test, ("q99.jpg", "a", "p3")])
+    files = write_lists(propose(found.rows).rows, tmp_path)
+    again = audit(*files, group_column="group")
+    assert checks(again) == {"rows-without-group": 25}
+    assert state(again) == WITHOUT
