@@ -9,6 +9,8 @@ none.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,7 +50,11 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
     ),
     ("a case's number in the names", 4, _NUMBERED.replace("WORDS", CASE)),
     ("a video's number in the names", 3, _NUMBERED.replace("WORDS", VIDEO)),
-    ("the number behind p in the names", 1.7, _NUMBERED.replace(_ANY, _SHORT).replace("WORDS", "p")),
+    (
+        "the number behind p in the names",
+        1.7,
+        _NUMBERED.replace(_ANY, _SHORT).replace("[^a-z]", "[^0-9a-z]").replace("WORDS", "p"),
+    ),
     ("the stem less its last two numbers", 1, r"^(?P<key>.*[^0-9])(?P<rest>\d+[^0-9]+\d+[^0-9]*)$"),
     ("the stem less its last number", 1, r"^(?P<key>.*[^0-9])(?P<rest>\d+[^0-9]*)$"),
     (
@@ -63,13 +69,15 @@ BEFORE_INTERVAL = r"^(?P<key>.*[^0-9.])(?P<rest>" + TWO_NUMBERS + r")$"
 TIERS = (6, 5, 4, 3, 2.5, 2, 1.7, 1.5, 1)
 """Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, `p` and a number, words
 left out, rest."""
-BEHIND = r"(?i)(?:^|[^a-z])(?P<key>(?:WORDS)[_\- #]?\d+)(?P<rest>.*)$"
+BEHIND = r"(?i)(?:^|[^0-9a-z])(?P<key>(?:WORDS)[_\- #]?\d+)(?P<rest>.*)$"
 """Word and number without what stands before them: `IMG0001-pat3`, where the number of the picture comes first."""
 WORDS_OF = {6: PATIENT, 4: CASE, 3: VIDEO, 1.7: "p"}
 LEAST_BEHIND = 6
 """So many groups, at most, of a number behind that of the picture may be anything."""
 COVERAGE = 0.98
 """A pattern that fewer rows match is no key."""
+PROBE_FRONTS = 2000
+"""Rows of which what stands before a key is looked at."""
 PROBE = 20_000
 """Rows on which a pattern is tried before it is run on all."""
 WEAK_SHARE = 0.8
@@ -191,7 +199,7 @@ def _candidates(kept: Kept, tier: float, distinct: int) -> list[_Candidate]:
         # With all that stands before it, the number makes each picture a group: it stands behind that of the picture.
         pattern = (BEHIND.replace(_ANY, _SHORT) if tier < 3 else BEHIND).replace("WORDS", WORDS_OF[tier])
         behind = _by_pattern(patterns[0][0], tier, kept.path, pattern, int(WEAK_SHARE * distinct))
-        made = [behind if behind is not None and len(behind.names) > LEAST_BEHIND else None]
+        made = [behind if behind and len(behind.names) > LEAST_BEHIND and _after_a_count(kept.path, pattern) else None]
     if tier == 5:
         study = _by_pattern("study and video number (SSS-VVV)", tier, kept.path, STUDY_VIDEO, limit)
         # An interval `012-345` looks like a study and a video number.
@@ -224,6 +232,18 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
     keys = pc.coalesce(keys, pc.binary_join_element_wise(ALONE, texts, ")", "")) if found.null_count else keys
     rest = pc.fill_null(pc.struct_field(found, "rest"), "")
     return _made(name, tier, trimmed(without_modality(keys), texts), rest, limit)
+
+
+def _after_a_count(texts: Strings, pattern: str) -> bool:
+    """True where one number, the picture's, and the same words stand before the key: else it may count inside others.
+
+    In `K07_12_polyp2` the second polyp is one of patient 7.
+    """
+    rows = np.random.default_rng(0).permutation(len(texts))[:PROBE_FRONTS]
+    fronts = pc.replace_substring_regex(texts.take(pa.array(rows)), pattern, "").to_pylist()
+    shapes = Counter(re.sub(r"\d+", "#", front) for front in fronts)
+    counts = sum(len(set(map(int, re.findall(r"\d+", front)))) == 1 for front in fronts)
+    return min(counts, shapes.most_common(1)[0][1]) >= COVERAGE * len(fronts)
 
 
 def _is_hexadecimal(keys: Strings, rest: Strings) -> bool:

@@ -37,6 +37,19 @@ def test_a_handful_of_numbers_behind_that_of_the_picture_is_no_key():
     assert audit(rows(range(60)), rows(range(60, 100))).rule is None
 
 
+INSIDE = ["K{p:02d}_{i}_polyp{j}.jpg", "site{p}_{i:04d}_pat{j}.jpg", "K{p:02d}_720p_{j}{i}.jpg", "K{p}/{i}_p{j}.jpg"]
+
+
+@pytest.mark.parametrize("style", INSIDE)
+def test_numbers_that_count_inside_a_patient_join_no_patients(style):
+    def rows(patients):
+        return [(style.format(p=p, i=i * 7, j=(p + i) % 8), "ab"[(p + i) % 2]) for p in patients for i in range(12)]
+
+    found = audit(rows(range(12)), rows(range(12, 20)))
+    assert not found.faults
+    assert found.rule is None or found.rule.count >= 20
+
+
 @pytest.mark.parametrize("word", ["step", "crop", "top"])
 def test_words_that_end_in_p_are_no_patients(word):
     def rows(of):
