@@ -32,9 +32,11 @@ def are_sites(names: Sequence[str], rows: int) -> bool:
     """
     if not 1 < len(names) <= MOST_SITES or rows < 5 * len(names):
         return False
-    left = [_NUMBERED.sub("", name, count=1) for name in names if _NUMBERED.search(name)]
-    left += [name for name in names if _BARE.search(name) and not re.search(r"\d", name) and not _NUMBERED.search(name)]
-    return sum(not re.search(r"\d", rest) for rest in left) >= 0.9 * len(names)
+    left = [_NUMBERED.sub("", name, count=1).lower() for name in names if _NUMBERED.search(name)]
+    if len(set(left)) > FEW:
+        return False  # site1_smith, site1_jones: what stands beside the site tells patients apart
+    bare = sum(bool(_BARE.search(n)) and not re.search(r"\d", n) and not _NUMBERED.search(n) for n in names)
+    return bare + sum(not re.search(r"\d", rest) for rest in left) >= 0.9 * len(names)
 
 
 def is_site_column(name: str) -> bool:

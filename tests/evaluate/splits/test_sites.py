@@ -83,6 +83,9 @@ def test_words_of_sites_inside_other_names_are_none():
     assert not are_sites(["opposite1", "opposite2"], 100)
     assert not are_sites(["clinic_patient1", "clinic_patient2"], 100)
     assert not are_sites(["hospital_K03", "hospital_x04"], 100)
+    assert not are_sites(
+        [f"site{i % 2}_{name}" for i, name in enumerate("smith jones brown li weber roy".split())], 100
+    )
     assert are_sites(["site-1", "site-2", "SiteA"], 100)
     assert are_sites(["hospA1", "hosp_02", "Klinik 3b"], 100)
     assert are_sites(["Nord/center1", "Nord/center2"], 100)
