@@ -27,6 +27,7 @@ from endoeval.splits.class_table import class_table
 from endoeval.splits.nulls import against_nulls
 from endoeval.splits.propose import Proposal
 from endoeval.splits.rows import SPLITS, Rows
+from endoeval.splits.spelling import ALONE
 from endoshards.files import write_atomic, write_json
 
 FORMAT = 1
@@ -173,7 +174,10 @@ def _cells(rows: Rows, place: int, labelled: bool) -> list[str]:
     if labelled and rows.labels is not None:
         label = int(rows.labels[place])
         cells.append(rows.classes[label] if label >= 0 else "")
-    return [*cells, str(rows.group_names[int(rows.groups[place])]) if rows.groups is not None else ""]
+    group = str(rows.group_names[int(rows.groups[place])]) if rows.groups is not None else ""
+    # Whose group nobody knew is as unknown to the next reader.
+    nobody = rows.rule is not None and rows.rule.unknown and group.startswith(ALONE)
+    return [*cells, "" if nobody else group]
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ MOST_CLASSES = 60
 """Classes that a page shows; audit.json holds all."""
 OWN_WORDS = "group keys that name their own list: independence cannot be shown"
 SITES = "groups that look like sites, not patients: independence of patients cannot be shown"
+WITHOUT = "rows without a group: independence cannot be shown"
 ALONE = "one split only: independence cannot be shown"
 
 
@@ -110,6 +111,8 @@ def _unshown(audit: Audit) -> str:
         return OWN_WORDS
     if audit.rule is not None and audit.rule.sites and any(f.check.startswith("groups-train") for f in audit.findings):
         return SITES
+    if audit.rule is not None and audit.rule.unknown:
+        return WITHOUT
     return ALONE if len(sizes(audit.rows)) < 2 else ""
 
 

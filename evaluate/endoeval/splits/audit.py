@@ -22,7 +22,7 @@ from endoeval.splits.nulls import METRICS, Metric, NullRow, null_rows
 from endoeval.splits.parts import Source
 from endoeval.splits.read import Table, read
 from endoeval.splits.rows import TEST, TRAIN, GroupRule, Rows
-from endoeval.splits.times import COUNTED, merely_count, places
+from endoeval.splits.times import COUNTED, count_each_list, merely_count, places
 from endoshards.errors import BadInput, BadOption
 
 if TYPE_CHECKING:
@@ -236,7 +236,10 @@ def _rows(
         start, end = places(where, grouping.groups) or (None, None)
         if start is not None and end is not None and (start == end).sum() == np.isfinite(start).sum():
             key = grouping.rule.why if grouping.rule.name.startswith("table ") else grouping.rule.name
-            counts_only = merely_count(names, grouping.groups, start, key)
+            if count_each_list(names, grouping.groups, start, key, table.splits):
+                start = end = None
+            else:
+                counts_only = merely_count(names, grouping.groups, start, key)
     elif start is not None and end is not None:
         end = np.maximum(start, end)
     return Rows(

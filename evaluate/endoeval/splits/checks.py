@@ -6,25 +6,21 @@ bytes or time in two splits, val = test, a row or nested times under two labels.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from endoeval.splits.class_checks import class_findings
-from endoeval.splits.doubles import base_names, examples, rows_in_two, twice, two_labels, val_is_test
+from endoeval.splits.doubles import base_names, examples, rows_in_two, share_of_test, twice, two_labels, val_is_test
 from endoeval.splits.finding import Finding, Kind, several
-from endoeval.splits.names import SPLIT_WORDS, Names, coded, cut
+from endoeval.splits.names import Names, coded, cut
 from endoeval.splits.overlaps import time_findings
+from endoeval.splits.own_words import own_words
 from endoeval.splits.rows import SPLITS, TEST, TRAIN, VAL, Rows
-from endoeval.splits.spelling import spelling_findings
+from endoeval.splits.spelling import ALONE, spelling_findings
 
 Ints = NDArray[np.int64]
-_LETTERS = re.compile("[a-z]+")
-_LONG = 3
-"""Letters of a split's word from which on it may stand at an end of a longer word: `traincase`."""
 PAIRS = ((TRAIN, TEST), (VAL, TEST), (TRAIN, VAL))
 """Splits that are compared, (one, other): what is counted are the rows and groups of the other."""
 FEW_GROUPS = 6
@@ -113,25 +109,19 @@ def _groups(rows: Rows) -> list[Finding]:
         held = np.unique(rows.groups)
         shown = examples(rows.group_names, held)
         findings.append(Finding("groups-are-sites", "note", len(held), None, rows.rule.doubt, shown))
+    findings += _alone(rows, rows.groups)
     findings += spelling_findings(rows.groups, rows.group_names, rows.splits)
-    return findings + _own_words(rows, rows.groups)
+    return findings + own_words(rows, rows.groups, PAIRS)
 
 
-def _own_words(rows: Rows, groups: Ints) -> list[Finding]:
-    """Keys such as train_case03: whether case 3 of one list is case 3 of the other cannot be told."""
-    splits = np.unique(rows.splits)
-    for split in splits:
-        keys = (rows.group_names[group] for group in np.unique(groups[rows.splits == split]))
-        own = [word for word, number in SPLIT_WORDS.items() if number == split]
-        if not all(_holds_one_of(own, key.lower()) for key in keys):
-            return []
-    if len(splits) < 2:
+def _alone(rows: Rows, groups: Ints) -> list[Finding]:
+    """Rows without a group: those that the key does not fit, and those whose given group nobody knows."""
+    alone = pc.starts_with(pa.array(rows.group_names, pa.string()), ALONE).to_numpy(zero_copy_only=False)[groups]
+    if not alone.any():
         return []
-    held = np.unique(groups)
-    text = "each list's group keys hold the list's own word: whether two of them are one patient cannot be told"
-    return [Finding("own-words", "note", len(held), None, text, examples(rows.group_names, held))]
-
-
-def _holds_one_of(words: Sequence[str], key: str) -> bool:
-    ends = tuple(word for word in words if len(word) >= _LONG)
-    return any(run in words or run.startswith(ends) or run.endswith(ends) for run in _LETTERS.findall(key))
+    count = int(alone.sum())
+    text = (
+        f"{several(count, 'row has no group and stands', 'rows have no group and stand')} alone: whose pictures they "
+        "are cannot be told"
+    )
+    return [Finding("rows-without-group", "note", count, share_of_test(rows, alone), text, ())]

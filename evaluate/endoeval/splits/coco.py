@@ -23,7 +23,8 @@ def coco_rows(source: str, found: Mapping[str, Any]) -> tuple[list[str], list[st
     """
     images = _entries(source, found, "images", "image", "id")
     annotations = _entries(source, found, "annotations", "annotation", "image_id")
-    categories = _entries(source, found, "categories", "category", "id")
+    bare = found.get("categories") is None  # classes are then named by their numbers
+    categories = [] if bare else _entries(source, found, "categories", "category", "id")
     if not images:
         raise BadInput(f"{source} lists no images; COCO JSON with at least one is wanted.")
     classes = {entry["id"]: str(entry.get("name", entry["id"])) for entry in categories}

@@ -14,35 +14,40 @@ from endoeval.splits.groups import Grouping, indexed
 from endoeval.splits.listed import read_list
 from endoeval.splits.names import tidy
 from endoeval.splits.naming import NamesRows
+from endoeval.splits.parts import as_text
 from endoeval.splits.rows import GroupRule
-from endoeval.splits.sites import are_sites, doubt
+from endoeval.splits.sites import are_sites, doubt, is_site_column
 from endoeval.splits.spelling import ALONE, one_spelling
 from endoshards.errors import BadInput, BadOption
 
 Groups = str | Path | Mapping[str, str]
 """A CSV of file and group, or the group of each name."""
+UNKNOWN = frozenset({"", "nan", "nat", "none", "null", "n/a", "#n/a", "na", "<na>", "unknown", "missing", "?", "-"})
+"""What tables write for a group that nobody knows, lower case."""
 
 
 def as_given(values: Sequence[str], names: Sequence[str], splits: NDArray[np.integer], name: str, why: str) -> Grouping:
     """Groups by name; a row without one joins no other, and ids that two splits spell differently are one.
 
     Args:
-        values: [n] group of each row, "" for none.
+        values: [n] group of each row; "" and words such as nan or unknown: none.
         names: [n] names of the rows.
         splits: [n] split or fold of each row.
         name: the rule in short.
         why: the rule in a sentence.
     """
-    empty = sum(not value for value in values)
+    nobody = {value for value in set(values) if value.strip().lower() in UNKNOWN}
+    empty = sum(value in nobody for value in values)
     if empty:
-        values = [value or f"{ALONE}{name_})" for value, name_ in zip(values, names, strict=True)]
+        values = [f"{ALONE}{n})" if value in nobody else value for value, n in zip(values, names, strict=True)]
         why += f"; {empty:,} rows without one stand alone"
     joined = one_spelling(*indexed(values), splits)
     words = tuple(joined.names)
     why += f"; {joined.said}" if joined.said else ""
     step = max(1, len(words) // 5)
-    said = doubt(are_sites(words, len(names)), len(words), 0)
-    rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples, said)
+    named = name.startswith("column ") and is_site_column(name.removeprefix("column "))
+    said = doubt(named or are_sites(words, len(names)), len(words), 0)
+    rule = GroupRule(name, why, len(words), words[::step][:5], "", "", joined.examples, said, empty)
     return Grouping(joined.keys, words, rule, None)
 
 
@@ -98,27 +103,27 @@ def from_table(names: Sequence[str], listed: Sequence[str], splits: NDArray[np.i
             raise BadInput(f"{groups} has one column; a CSV with the columns file and group is wanted.")
         given, source = dict(zip(found.columns[roles.file], found.columns[column], strict=True)), str(groups)
         _refuse_two(found.columns[roles.file], found.columns[column], given, source)
-    known = dict(zip(tidy(list(given)), given.values(), strict=True))
+    known = dict(zip(tidy(list(given)), map(as_text, given.values()), strict=True))
     by_base: dict[str, set[str]] = {}
     for name, group in known.items():
         by_base.setdefault(name.rsplit("/", 1)[-1], set()).add(group)
     values, missed = [], []
     taken: dict[str, str] = {}
     for name, as_listed in zip(names, listed, strict=True):
-        value = known.get(as_listed) or known.get(name) or ""
-        if not value:
+        value = known.get(as_listed, known.get(name))
+        if value is None:
             short = name.rsplit("/", 1)[-1]
             base = by_base.get(short, set())
-            value = next(iter(base)) if len(base) == 1 else ""
+            value = next(iter(base)) if len(base) == 1 else None
             other = taken.setdefault(short, name)
-            if value and other != name:
+            if value is not None and other != name:
                 raise NamesRows(
                     f"the name {short} of {source} fits 2 rows, {other} and {name}; "
                     "write names as the lists have them.",
                     short, other, name,
                 )  # fmt: skip
-        values.append(value)
-        missed += [] if value else [name]
+        values.append(value or "")
+        missed += [name] if value is None else []
     if missed:
         raise NamesRows(
             f"{source} names {len(values) - len(missed):,} of {len(values):,} rows, not {missed[0]}; every row wants "

@@ -9,6 +9,8 @@ none.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from endoeval.splits.dates import are_months
 from endoeval.splits.names import Names, Strings, has_modality, trimmed, without_modality
 from endoeval.splits.paths import Kept, kept_paths
 from endoeval.splits.rows import TEST, TRAIN, GroupRule
 from endoeval.splits.sites import are_sites, doubt
-from endoeval.splits.spelling import one_spelling
+from endoeval.splits.spelling import ALONE, one_spelling
 from endoeval.splits.times import TWO_NUMBERS, are_intervals
 
 Ints = NDArray[np.int64]
@@ -30,6 +33,8 @@ HEXADECIMAL = "the hexadecimal id in the names"
 PATIENT = "patient|patients|pat|pt|subject|subj|person"
 CASE = "case|procedure|proc|exam|examination|study|lesion|polyp|operation|surgery|op|bowel|session"
 VIDEO = "video|vid|sequence|seq|movie|rarp|v"
+_ANY, _SHORT = r"\d+)(?P<rest>.*)$", r"\d{1,4})(?P<rest>(?:[^0-9a-z].*)?)$"
+"""What follows a word: any number and anything; a short number that ends a word."""
 _NUMBERED = r"(?i)^(?P<key>(?:.*?[^a-z])??(?:WORDS)[_\- #]?\d+)(?P<rest>.*)$"
 PATTERNS: tuple[tuple[str, float, str], ...] = (
     ("a patient's number in the names", 6, _NUMBERED.replace("WORDS", PATIENT)),
@@ -45,6 +50,11 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
     ),
     ("a case's number in the names", 4, _NUMBERED.replace("WORDS", CASE)),
     ("a video's number in the names", 3, _NUMBERED.replace("WORDS", VIDEO)),
+    (
+        "the number behind p in the names",
+        1.7,
+        _NUMBERED.replace(_ANY, _SHORT).replace("[^a-z]", "[^0-9a-z]").replace("WORDS", "p"),
+    ),
     ("the stem less its last two numbers", 1, r"^(?P<key>.*[^0-9])(?P<rest>\d+[^0-9]+\d+[^0-9]*)$"),
     ("the stem less its last number", 1, r"^(?P<key>.*[^0-9])(?P<rest>\d+[^0-9]*)$"),
     (
@@ -56,10 +66,18 @@ PATTERNS: tuple[tuple[str, float, str], ...] = (
 """Name, kind of identity (higher is stronger) and expression, on paths without class and split folders."""
 STUDY_VIDEO = r"(?:^|[^0-9.])(?P<key>\d{3}-\d{3})(?P<rest>(?:[^0-9.-].*)?)$"
 BEFORE_INTERVAL = r"^(?P<key>.*[^0-9.])(?P<rest>" + TWO_NUMBERS + r")$"
-TIERS = (6, 5, 4, 3, 2.5, 2, 1.5, 1)
-"""Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, words left out, rest."""
+TIERS = (6, 5, 4, 3, 2.5, 2, 1.7, 1.5, 1)
+"""Kinds of identity: patient, unique id, case, video, folder, what stands before an interval, `p` and a number, words
+left out, rest."""
+BEHIND = r"(?i)(?:^|[^0-9a-z])(?P<key>(?:WORDS)[_\- #]?\d+)(?P<rest>.*)$"
+"""Word and number without what stands before them: `IMG0001-pat3`, where the number of the picture comes first."""
+WORDS_OF = {6: PATIENT, 4: CASE, 3: VIDEO, 1.7: "p"}
+LEAST_BEHIND = 6
+"""So many groups, at most, of a number behind that of the picture may be anything."""
 COVERAGE = 0.98
 """A pattern that fewer rows match is no key."""
+PROBE_FRONTS = 2000
+"""Rows of which what stands before a key is looked at."""
 PROBE = 20_000
 """Rows on which a pattern is tried before it is run on all."""
 WEAK_SHARE = 0.8
@@ -177,6 +195,11 @@ def _candidates(kept: Kept, tier: float, distinct: int) -> list[_Candidate]:
     limit = distinct - 1 if tier > 1 else int(WEAK_SHARE * distinct)
     patterns = [(name, pattern) for name, of, pattern in PATTERNS if of == tier]
     made = [_by_pattern(name, tier, kept.path, pattern, limit) for name, pattern in patterns]
+    if tier in WORDS_OF and made == [None]:
+        # With all that stands before it, the number makes each picture a group: it stands behind that of the picture.
+        pattern = (BEHIND.replace(_ANY, _SHORT) if tier < 3 else BEHIND).replace("WORDS", WORDS_OF[tier])
+        behind = _by_pattern(patterns[0][0], tier, kept.path, pattern, int(WEAK_SHARE * distinct))
+        made = [behind if behind and len(behind.names) > LEAST_BEHIND and _after_a_count(kept.path, pattern) else None]
     if tier == 5:
         study = _by_pattern("study and video number (SSS-VVV)", tier, kept.path, STUDY_VIDEO, limit)
         # An interval `012-345` looks like a study and a video number.
@@ -206,9 +229,21 @@ def _by_pattern(name: str, tier: float, texts: Strings, pattern: str, limit: int
         return None
     keys = pc.struct_field(found, "key")
     # A row without the pattern is a group of its own, by its name.
-    keys = pc.coalesce(keys, texts) if found.null_count else keys
+    keys = pc.coalesce(keys, pc.binary_join_element_wise(ALONE, texts, ")", "")) if found.null_count else keys
     rest = pc.fill_null(pc.struct_field(found, "rest"), "")
     return _made(name, tier, trimmed(without_modality(keys), texts), rest, limit)
+
+
+def _after_a_count(texts: Strings, pattern: str) -> bool:
+    """True where one number, the picture's, and the same words stand before the key: else it may count inside others.
+
+    In `K07_12_polyp2` the second polyp is one of patient 7.
+    """
+    rows = np.random.default_rng(0).permutation(len(texts))[:PROBE_FRONTS]
+    fronts = pc.replace_substring_regex(texts.take(pa.array(rows)), pattern, "").to_pylist()
+    shapes = Counter(re.sub(r"\d+", "#", front) for front in fronts)
+    counts = sum(len(set(map(int, re.findall(r"\d+", front)))) == 1 for front in fronts)
+    return min(counts, shapes.most_common(1)[0][1]) >= COVERAGE * len(fronts)
 
 
 def _is_hexadecimal(keys: Strings, rest: Strings) -> bool:
@@ -261,6 +296,8 @@ def _is_plausible(candidate: _Candidate, splits: NDArray[np.int8], labels: Ints 
     if _is_code_of(keys, splits.astype(np.int64)):
         return False
     if labels is not None and (labels >= 0).any() and _is_code_of(keys[labels >= 0], labels[labels >= 0]):
+        return False
+    if are_months(candidate.names, candidate.rest, weak=candidate.tier <= 2.5):
         return False
     words = candidate.names[:2000]
     return candidate.tier > 2.5 or float(np.mean([any(c.isdigit() for c in word) for word in words])) >= 0.5

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from endoeval.splits.columns import split_number
+from endoeval.splits.columns import ROLES, split_number
 from endoeval.splits.json_lists import cell, columns_of, fold_columns, holds_lists, is_fold, keyed_columns, parsed
 from endoeval.splits.names import MEDIA
 from endoshards.errors import BadInput
@@ -186,7 +186,8 @@ def _delimited(path: Path, encoding: str, delimiter: str) -> tuple[dict[str, lis
     header = _is_header(first, list(zip(*(column[:50] for column in columns), strict=True)))
     if header:
         names = [name or f"column {i}" for i, name in enumerate(first, 1)]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        spelt = [name.lower() for name in names]
+        twice = sorted(name for i, name in enumerate(names) if name.lower() in spelt[:i])
         if twice:
             raise BadInput(f"{path} has two columns named {twice[0]}; every column wants a name of its own.")
         return dict(zip(names, columns, strict=True)), True
@@ -202,7 +203,9 @@ def _is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     if not all(WORD.match(cell) for cell in first if cell) or any(_is_path(cell) for cell in first):
         return False
     named = [cell.lower() for cell in first if cell]
-    if not named or len(set(named)) < len(named):
+    if len(set(named)) < len(named):
+        return all(re.sub(r"[^a-z0-9]", "", cell) in ROLES for cell in named)  # a header, and refused as such
+    if not named:
         return False
     if any(cell and cell in {row[i] for row in rows} for i, cell in enumerate(first)):
         return False
@@ -279,6 +282,11 @@ def _json(path: Path, encoding: str, digest: str) -> Listed | dict[str, Listed]:
         if found and all(split_number(key) is not None and _names_to_labels(value) for key, value in found.items()):
             form += ", name to label"
             return {key: Listed(str(path), _named_columns(value), form, True, digest) for key, value in found.items()}
+        if any(isinstance(value, dict) for value in found.values()):
+            raise BadInput(
+                f"{path} holds objects inside an object; a list of objects, or lists under train, val and test, is "
+                "wanted."
+            )
         found = [found]
     if not found:
         raise BadInput(f"{path} is empty; a list with at least one row is wanted.")

@@ -15,13 +15,15 @@ from endoeval.splits.coco import coco_rows
 from endoeval.splits.columns import Columns, tell
 from endoeval.splits.finding import several
 from endoeval.splits.listed import Listed, read_list
-from endoeval.splits.names import MEDIA, tidy
+from endoeval.splits.names import CONTAINERS, MEDIA, tidy
 from endoeval.splits.naming import NamesRows
 from endoeval.splits.rows import SPLITS, TEST
 from endoshards.errors import BadInput
 
 Source = str | Path | Sequence[Any] | Mapping[str, Sequence[Any]]
 """A file, a class folder, names, (name, label) pairs, or columns by name."""
+MASK_FOLDERS = frozenset("mask masks label labels gt gts groundtruth ground_truth annotation annotations seg".split())
+"""Folders beside a folder of pictures that hold their masks; no classes."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Part:
     boxes: NDArray[np.float64] | None = None
     notes: list[str] = field(default_factory=list)
     roles: Columns | None = None
+    masks: bool = False
+    """A folder of masks lies beside the pictures."""
 
 
 def parts_of(source: Source, split: int, told: dict[str, str | None], like: Columns | None = None) -> list[Part]:
@@ -77,7 +81,7 @@ def parts_of(source: Source, split: int, told: dict[str, str | None], like: Colu
 
 def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Listed:
     if isinstance(source, Mapping):
-        columns = {name: [_text(value) for value in values] for name, values in source.items()}
+        columns = {name: [as_text(value) for value in values] for name, values in source.items()}
         if len({len(values) for values in columns.values()}) > 1:
             said = ", ".join(f"{name} {len(values):,}" for name, values in columns.items())
             raise BadInput(
@@ -88,7 +92,7 @@ def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Li
         if len({len(row) for row in rows}) > 1:
             raise BadInput(f"the rows of {word} have unequal lengths; give names, or pairs of name and label.")
         columns = {
-            title: [_text(row[i]) for row in rows]
+            title: [as_text(row[i]) for row in rows]
             for i, title in enumerate(("name", "label", "group")[: len(rows[0]) if rows else 1])
         }
     if not columns or not len(next(iter(columns.values()))):
@@ -96,7 +100,7 @@ def _given(source: Sequence[Any] | Mapping[str, Sequence[Any]], word: str) -> Li
     return Listed(f"the {word} list", columns, "given as a table", True, "")
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as text; "" for None and nan."""
     return "" if value is None or value != value else str(value)  # noqa: PLR0124 - nan alone differs from itself
 
@@ -118,7 +122,8 @@ def _part(listed: Listed, split: int, told: dict[str, str | None], like: Columns
     names = _told_apart(names, columns, roles)
     labels = _one_hot_labels(columns, roles.one_hot) if roles.one_hot else None
     if roles.label:
-        labels = columns[roles.label]
+        # What pandas writes where a cell is empty.
+        labels = ["" if value.lower() == "nan" else value for value in columns[roles.label]]
     start = _numbers(columns[roles.start]) if roles.start else None
     end = _numbers(columns[roles.end]) if roles.end else None
     return Part(
@@ -224,6 +229,13 @@ def class_folders(path: Path, split: int) -> Part:
     loose = len(names) - len(nested)
     notes = [f"{loose} files of {path} lie in no class folder and are left out"] if loose else []
     labels = [name.split("/", 1)[0] for name in nested]
+    pictures = {kind for kind in set(labels) if kind.lower() in CONTAINERS}
+    masks = {kind for kind in set(labels) - pictures if kind.lower() in MASK_FOLDERS}
+    if pictures and masks and len(pictures) + len(masks) == len(set(labels)):
+        rows = [name for name, kind in zip(nested, labels, strict=True) if kind in pictures]
+        beside = f"pictures in {', '.join(sorted(pictures))}, masks in {', '.join(sorted(masks))}"
+        said = f"{beside}; names are paths, no labels"
+        return Part(str(path), split, tidy(rows), said, notes=notes, masks=True)
     said = "class folders; names are paths, labels the first folder"
     return Part(str(path), split, tidy(nested), said, labels=labels, notes=notes)
 

@@ -81,10 +81,13 @@ def _without_doubles(rows: Rows, codes: Ints) -> tuple[Ints, list[str]]:
     size = len(codes)
     if rows.boxes is not None:
         return np.arange(size), []  # a frame with k boxes has k rows
-    first = np.unique(codes, return_index=True)[1]
+    told = np.zeros(size, dtype=bool) if rows.labels is None else rows.labels >= 0
+    # A row without a label contradicts none; of a name with both, the row with a label stays.
+    order = np.lexsort((~told, codes))
+    first = order[np.unique(codes[order], return_index=True)[1]]
     wrong = np.zeros(len(first), dtype=bool)
     if rows.labels is not None:
-        wrong[codes[rows.labels != rows.labels[first[codes]]]] = True
+        wrong[codes[told & (rows.labels != rows.labels[first[codes]])]] = True
     nested = np.isin(first, np.array(sorted(_nested_under_two_labels(rows)), dtype=np.int64))
     said = []
     doubles = size - len(first)
@@ -96,7 +99,7 @@ def _without_doubles(rows: Rows, codes: Ints) -> tuple[Ints, list[str]]:
     if left:
         what = several(left, "stretch of time in or around another", "stretches of time in or around another")
         said.append(f"{what} one under another label: left out.")
-    return first[~wrong & ~nested], said
+    return np.sort(first[~wrong & ~nested]), said
 
 
 def _nested_under_two_labels(rows: Rows) -> set[int]:

@@ -144,6 +144,10 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
     else:
         understood.append("no labels: the checks and null rows that need them are left out")
     groups = _column([part.groups for part in parts], sizes) if all(part.groups for part in parts) else None
+    if groups is None and any(part.groups for part in parts):
+        there = ", ".join(SPLITS[part.split] for part in parts if part.groups)
+        bare = ", ".join(SPLITS[part.split] for part in parts if not part.groups)
+        understood.append(f"{there} alone has a column of groups, {bare} has none: it is not used")
     return Table(
         [name for names in stripped for name in names],
         tuple(zip(sizes, roots, strict=True)),
@@ -164,7 +168,7 @@ def _together(parts: Sequence[Part], same_bytes: bool) -> Table:
 
 def _are_masks(parts: Sequence[Part]) -> bool:
     """True where a list names masks, and none labels or boxes."""
-    named = any(part.roles is not None and part.roles.mask is not None for part in parts)
+    named = any(part.masks or (part.roles is not None and part.roles.mask is not None) for part in parts)
     return named and all(part.labels is None and part.boxes is None for part in parts)
 
 
@@ -213,11 +217,16 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
     others = {numbers[word] for word in distinct - set(fold_of)}
     if len(distinct) > 1 and not others:
         return np.zeros(len(words), dtype=np.int8), np.array([fold_of[word] for word in words], dtype=np.int64), []
-    if fold_of and others == {TEST}:
-        made = np.array([TRAIN if word in fold_of else TEST for word in words], dtype=np.int8)
+    if fold_of and others and others <= {VAL, TEST}:
+        # Lists that know only folds and val are scored on val.
+        there = {w: TRAIN if w in fold_of else VAL if TEST in others and numbers[w] == VAL else TEST for w in distinct}
         shown = ", ".join(map(str, sorted(set(fold_of.values()))[:5]))
-        return made, None, [f"fold numbers {shown} beside the word test: their rows are train"]
-    below = sorted(word for word in distinct - set(fold_of) if re.fullmatch(r"-\d+(\.0)?", word))
+        beside = " and ".join(SPLITS[split] for split in (VAL, TEST) if split in others)
+        said = [f"fold numbers {shown} beside the word {beside}: their rows are train"]
+        return np.array([there[word] for word in words], dtype=np.int8), None, said
+    below = sorted(
+        word for word in distinct - set(fold_of) if re.fullmatch(r"(?i)(?:(?:fold|split)[ _]+)?-\d+(\.0)?", word)
+    )
     if fold_of and below:
         raise BadInput(
             f"{source}: the split column holds {below[0]} beside fold numbers, which some take for always train and "
@@ -232,7 +241,8 @@ def _by_words(words: Sequence[str], source: str) -> tuple[NDArray[np.int8], NDAr
 
 def _fold_number(word: str) -> int | None:
     found = re.fullmatch(r"(?i)(?:fold|split)?[ _-]*(\d+)(?:\.0)?", word.strip())
-    return None if found is None or re.match(r"[ _]*-", word) else int(found[1])
+    # A minus before the number, not a hyphen behind the word.
+    return None if found is None or re.search(r"(?:^|[ _])-", word) else int(found[1])
 
 
 def _column(columns: Sequence[list[str] | None], sizes: Sequence[int]) -> list[str] | None:

@@ -33,6 +33,8 @@ class GroupRule:
     """Up to five ids whose spellings were joined: "P01 = p1"."""
     doubt: str = ""
     """Why the groups may be no patients, in a sentence; "" where nothing speaks for that."""
+    unknown: int = 0
+    """Rows whose given group is empty or says that nobody knows it; each stands alone."""
     sites: bool = False
     """The key was read off names and looks like hospitals: what they share is no fault, and shows nothing."""
 

@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 from endoeval.splits.finding import several
 
-WORD = re.compile(
-    r"(?i)(?:^|[^a-z])(?:hospitals?|hosp|sites?|cent(?:er|re)s?|clinics?|klinik(?:um)?|institut(?:e|ion)s?|inst|chu|"
-    r"universit(?:y|aet)|uni|departments?|dept|countr(?:y|ies)|cit(?:y|ies)|cohorts?|vendors?|scanners?)(?![a-z])"
+WORD = (
+    r"(?:^|[^a-z])(?:hospitals?|hosp|sites?|cent(?:er|re)s?|cent|clinics?|klinik(?:um)?|institut(?:e|ion)s?|inst|chu|"
+    r"universit(?:y|aet)|univ?|departments?|dept|wards?|units?|countr(?:y|ies)|cit(?:y|ies)|cohorts?|vendors?|devices?|"
+    r"processors?|scanners?)"
 )
+_NUMBERED = re.compile(rf"(?i){WORD}(?:[_\- #]?(?:\d+[a-z]?|[a-z])|[a-z]\d+)(?![a-z0-9])")
+"""A site with its number or letter right behind it: in `clinic_patient3` the number is the patient's."""
+_BARE = re.compile(rf"(?i){WORD}(?![a-z])")
+_COLUMN = re.compile(rf"(?i){WORD}[_\- ]?(?:id|name|code|no|nr|number)?$")
 MOST_SITES = 50
 """More groups than this are no sites, whatever they are called."""
 FEW = 5
@@ -19,7 +24,7 @@ MANY = 50
 
 
 def are_sites(names: Sequence[str], rows: int) -> bool:
-    """True where nearly every group is a word for a site with one number at most behind it.
+    """True where nearly every group is a word for a site with its number or letter behind it, and no other number.
 
     Args:
         names: names of the groups.
@@ -27,8 +32,16 @@ def are_sites(names: Sequence[str], rows: int) -> bool:
     """
     if not 1 < len(names) <= MOST_SITES or rows < 5 * len(names):
         return False
-    said = sum(bool(WORD.search(name)) and len(re.findall(r"\d+", name)) <= 1 for name in names)
-    return said >= 0.9 * len(names)
+    left = [_NUMBERED.sub("", name, count=1).lower() for name in names if _NUMBERED.search(name)]
+    if len(set(left)) > FEW:
+        return False  # site1_smith, site1_jones: what stands beside the site tells patients apart
+    bare = sum(bool(_BARE.search(n)) and not re.search(r"\d", n) and not _NUMBERED.search(n) for n in names)
+    return bare + sum(not re.search(r"\d", rest) for rest in left) >= 0.9 * len(names)
+
+
+def is_site_column(name: str) -> bool:
+    """True for the name of a column of sites: hospital, Center_ID."""
+    return _COLUMN.search(name) is not None
 
 
 def doubt(sites: bool, count: int, rows: int) -> str:

@@ -47,21 +47,21 @@ def one_spelling(keys: Ints, names: Sequence[str], splits: NDArray[np.integer]) 
         splits: [n] the split (or fold) of each row.
     """
     nothing = Joined(keys, names, "", ())
-    folded, several_ = _families(names)
+    family, several_ = _families(names)
     if not several_.any():
         return nothing
-    apart = _told_apart(keys, folded, splits)
+    apart = _told_apart(keys, family, splits)
     if apart.sum() > FEW_TOLD_APART * several_.sum():
         return nothing
-    alone = apart[folded]
-    number = np.where(alone, len(several_) + np.arange(len(names)), folded)
+    alone = apart[family]
+    number = np.where(alone, len(several_) + np.arange(len(names)), family)
     _, first, index = np.unique(number, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")  # names stay sorted
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     joined = np.flatnonzero(several_ & ~apart)
     said = f"{several(len(joined), 'id', 'ids')} {SAID}"
-    return Joined(place[index][keys], [names[i] for i in first[order]], said, _spelt(joined, folded, names, " = "))
+    return Joined(place[index][keys], [names[i] for i in first[order]], said, _spelt(joined, family, names, " = "))
 
 
 def spelling_findings(keys: Ints, names: Sequence[str], splits: NDArray[np.integer]) -> list[Finding]:
@@ -69,13 +69,13 @@ def spelling_findings(keys: Ints, names: Sequence[str], splits: NDArray[np.integ
 
     Args: as those of `one_spelling`.
     """
-    folded, several_ = _families(names)
+    family, several_ = _families(names)
     held = np.zeros(len(names), dtype=bool)
     held[keys] = True
-    left = np.flatnonzero(several_ & (np.bincount(folded[held], minlength=len(several_)) > 1))
+    left = np.flatnonzero(several_ & (np.bincount(family[held], minlength=len(several_)) > 1))
     if not len(left):
         return []
-    owner = np.unique(folded[keys] * 8 + splits) // 8
+    owner = np.unique(family[keys] * 8 + splits) // 8
     across = int((np.bincount(owner, minlength=len(several_))[left] > 1).sum())
     one = len(left) == 1
     text = (
@@ -85,32 +85,35 @@ def spelling_findings(keys: Ints, names: Sequence[str], splits: NDArray[np.integ
     if across:
         it, would = ("it", "it would") if one else ("each", f"{across:,} would")
         text += f"; were {it} one group, {would} stand in two splits"
-    return [Finding("group-spellings", "note", len(left), None, text, _spelt(left, folded, names, " / "))]
+    return [Finding("group-spellings", "note", len(left), None, text, _spelt(left, family, names, " / "))]
 
 
 def _families(names: Sequence[str]) -> tuple[Ints, NDArray[np.bool_]]:
     """Family of each name, and which families hold several."""
     texts = pa.array(names, pa.string())
-    folded = coded(pc.if_else(pc.starts_with(texts, ALONE), texts, _folded(texts)))
-    return folded, np.bincount(folded) > 1
+    family = coded(pc.if_else(pc.starts_with(texts, ALONE), texts, folded(texts)))
+    return family, np.bincount(family) > 1
 
 
-def _told_apart(keys: Ints, folded: Ints, splits: NDArray[np.integer]) -> NDArray[np.bool_]:
+def _told_apart(keys: Ints, family: Ints, splits: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Families of which one split holds two spellings."""
     _, split = np.unique(splits, return_inverse=True)
     count = int(split.max(initial=0)) + 1
     spelt = np.unique(keys * count + split)
-    cells, times = np.unique(folded[spelt // count] * count + spelt % count, return_counts=True)
-    made = np.zeros(int(folded.max()) + 1, dtype=bool)
+    cells, times = np.unique(family[spelt // count] * count + spelt % count, return_counts=True)
+    made = np.zeros(int(family.max()) + 1, dtype=bool)
     made[cells[times > 1] // count] = True
     return made
 
 
-def _spelt(families: Ints, folded: Ints, names: Sequence[str], between: str) -> tuple[str, ...]:
-    return tuple(between.join(names[int(i)] for i in np.flatnonzero(folded == family)) for family in families[:5])
+def _spelt(which: Ints, family: Ints, names: Sequence[str], between: str) -> tuple[str, ...]:
+    return tuple(between.join(names[int(i)] for i in np.flatnonzero(family == number)) for number in which[:5])
 
 
-def _folded(texts: Strings) -> Strings:
-    texts = pc.replace_substring_regex(pc.utf8_lower(texts), r"[\s_\-]+", "_")
+def folded(texts: Strings) -> Strings:
+    """Texts in one case, one Unicode form, one kind of separator, without zeros in front."""
+    texts = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKC"))
+    texts = pc.replace_substring_regex(texts, r"^(\d+)\.0+$", r"\1")  # numbers of a column with holes
+    texts = pc.replace_substring_regex(texts, r"[\s_\-]+", "_")
     texts = pc.replace_substring_regex(texts, r"([^\W\d_])_([0-9])", r"\1\2")
     return pc.replace_substring_regex(texts, r"(^|[^0-9])0+([0-9])", r"\1\2")

@@ -20,6 +20,8 @@ INTERVAL = rf"^(?:.*[^0-9.])?(?P<start>{_NUMBER})(?P<between>[_-])(?P<end>{_NUMB
 """Two numbers joined by `-` or `_` (`_000000-022529`, `_1.53_3.77`), words with or without a number after them."""
 FRAME = r"^(?:.*[^0-9])?(?P<frame>\d+)[^0-9]*$"
 """The last number of a stem."""
+RANDOM_ID = r"(?i)(?:^|[^0-9a-z])[0-9a-f]{4,}[a-f][0-9a-f]{3,}[^0-9a-z]*$"
+"""A stem that ends in a hexadecimal id: its last digits are no number."""
 PART = r"^[_\- ]?(?P<part>\d{1,3})[_\- ][A-Za-z]"
 SEVERAL = 0.1
 """Share of rows from which on one number a group under several words means several counts, and no time."""
@@ -29,6 +31,8 @@ MOSTLY = 0.95
 """Share of rows from which on a form counts as that of the list."""
 RUNNING = 1 / 3
 """Share of the numbers up to the last that are there, above which numbers merely count what was kept of a group."""
+FEW_HELD = 3
+"""Fewer groups than this in a list do not tell a count through it from the frames of a video."""
 OF_A_VIDEO = r"(?i)(?:^|[^a-z])(?:frames?|frm|fr|videos?|vid|movies?|clips?|sequences?|seq|recordings?)(?:[^a-z]|$)"
 """Words that make a number behind them, or in a group of that name, one of frames."""
 COUNTED = "numbers in the names merely count stills: they are taken as an order, not as times"
@@ -90,6 +94,8 @@ def places(rest: Strings, groups: NDArray[np.int64]) -> tuple[Floats, Floats] | 
         return start + shift, end + shift
     if pc.any(pc.ends_with(stems, ".0")).as_py():
         stems = pc.replace_substring_regex(stems, r"\.0$", "")  # REAL-Colon: `001-002_123.0.jpg`
+    if pc.mean(pc.match_substring_regex(stems, RANDOM_ID)).as_py() > 0.5:
+        return None
     frame = _numbers(pc.struct_field(pc.extract_regex(stems, FRAME), "frame"))
     known = np.isfinite(frame)
     if known.mean() < MOSTLY or _distinct(groups, frame) * len(frame) <= len(np.unique(groups)):
@@ -111,10 +117,7 @@ def merely_count(names: Names, groups: NDArray[np.int64], frame: Floats, key: st
         frame: [n] the number of each, nan where unknown; equal starts and ends.
         key: what the groups are, in words.
     """
-    probe = names.path.take(pa.array(np.linspace(0, len(frame) - 1, min(PROBE, len(frame))).astype(np.int64)))
-    films = pc.match_substring_regex(probe, r"(?i)\.(?:" + "|".join(VIDEOS) + ")$")
-    worded = pc.match_substring_regex(probe, OF_A_VIDEO)
-    if pc.mean(pc.or_(films, worded)).as_py() > 0.5 or pc.match_substring_regex(pa.scalar(key), OF_A_VIDEO).as_py():
+    if _of_a_video(names, key):
         return False
     known = np.isfinite(frame)
     number, group = frame[known].astype(np.int64), groups[known]
@@ -127,6 +130,42 @@ def merely_count(names: Names, groups: NDArray[np.int64], frame: Floats, key: st
     low, high = held[1, first], held[1, first + size - 1]
     dense = size > RUNNING * (high - np.minimum(low, 1) + 1)
     return bool(size[dense].sum() > 0.5 * size.sum())
+
+
+def count_each_list(names: Names, groups: NDArray[np.int64], frame: Floats, key: str, splits: NDArray[np.int8]) -> bool:
+    """True where numbers count stills through each list, anew in every one: no order either, of a group in two lists.
+
+    Args:
+        names, groups, frame, key: as those of `merely_count`.
+        splits: [n] the list of each row.
+    """
+    lists = np.unique(splits)
+    if len(lists) < 2 or _of_a_video(names, key):
+        return False
+    told = False
+    for split in lists:
+        here = (splits == split) & np.isfinite(frame)
+        number = frame[here].astype(np.int64)
+        distinct, held = len(np.unique(number)), len(np.unique(groups[here]))
+        if distinct < len(number) or not len(number):
+            return False
+        if held < FEW_HELD or distinct < 2 * held:
+            continue  # one long video would look the same
+        if distinct <= RUNNING * (number.max() - number.min() + 1):
+            return False
+        told = True
+    first = [frame[(splits == split) & np.isfinite(frame)].min() for split in lists]
+    return told and max(first) <= 1
+
+
+def _of_a_video(names: Names, key: str) -> bool:
+    """True where files are videos, or names or key have a word that makes numbers those of frames."""
+    probe = names.path.take(pa.array(np.linspace(0, len(names.path) - 1, min(PROBE, len(names.path))).astype(np.int64)))
+    films = pc.match_substring_regex(probe, r"(?i)\.(?:" + "|".join(VIDEOS) + ")$")
+    worded = pc.match_substring_regex(probe, OF_A_VIDEO)
+    return bool(
+        pc.mean(pc.or_(films, worded)).as_py() > 0.5 or pc.match_substring_regex(pa.scalar(key), OF_A_VIDEO).as_py()
+    )
 
 
 def _several_counts(stems: Strings, groups: NDArray[np.int64], frame: Floats) -> float:

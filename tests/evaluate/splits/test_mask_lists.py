@@ -56,3 +56,30 @@ def test_labels_beside_masks_stay_labels(tmp_path):
     assert found.rows.classes == ("a", "b")
     assert [row.name for row in found.nulls][:1] == ["largest class"]
     assert as_json(found)["no_null_rows"] is None
+
+
+@pytest.mark.parametrize(("pictures", "masks"), [("images", "masks"), ("Frames", "GT"), ("imgs", "labels")])
+def test_folders_of_pictures_and_masks_are_no_classes(pictures, masks, tmp_path):
+    for split, cases in (("train", range(8)), ("test", range(7, 14))):
+        for p in cases:
+            for i in range(5):
+                for folder in (pictures, masks):
+                    path = tmp_path / split / folder / f"case_{p:02d}_{i * 30}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.touch()
+    found = audit(tmp_path / "train", tmp_path / "test")
+    assert found.masks
+    assert found.rows.labels is None
+    assert len(found.rows.names) == 75
+    assert {f.check: f.count for f in found.findings} == {"rows-train-test": 5, "groups-train-test": 1}
+    assert any(f"pictures in {pictures}, masks in {masks}" in line for line in found.understood)
+
+
+def test_class_folders_beside_one_called_masks_stay_classes(tmp_path):
+    for split, cases in (("train", range(8)), ("test", range(8, 14))):
+        for p in cases:
+            for folder in ("polyp", "masks"):
+                path = tmp_path / split / folder / f"case_{p:02d}_{folder}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    assert audit(tmp_path / "train", tmp_path / "test").rows.classes == ("masks", "polyp")

@@ -63,9 +63,21 @@ def test_fold_numbers_beside_the_word_test_are_train(fold, test, tmp_path):
     assert "fold numbers 0, 1, 2 beside the word test: their rows are train" in found.understood
 
 
-def test_a_fold_of_minus_one_is_refused_and_never_taken_for_fold_1(tmp_path):
-    with pytest.raises(BadInput, match=r"holds -1 beside fold numbers, which some take for always train and some for"):
-        audit(folds(tmp_path / "l.csv", lambda p: -1 if p > 11 else p % 3))
+@pytest.mark.parametrize(("words", "sizes"), [("val", (72, 0, 24)), ("val test", (72, 12, 12))])
+def test_folds_beside_val_are_train(words, sizes, tmp_path):
+    first, last = words.split()[0], words.split()[-1]
+    found = audit(folds(tmp_path / "l.csv", lambda p: p % 3 if p < 12 else first if p < 14 else last))
+    assert found.folds == ()
+    assert tuple(int((found.rows.splits == split).sum()) for split in range(3)) == sizes
+    assert (
+        f"fold numbers 0, 1, 2 beside the word {' and '.join(words.split())}: their rows are train" in found.understood
+    )
+
+
+@pytest.mark.parametrize("below", ["-1", "-1.0", "fold -1", "Fold_-1"])
+def test_a_fold_of_minus_one_is_refused_and_never_taken_for_fold_1(below, tmp_path):
+    with pytest.raises(BadInput, match=f"holds {below} beside fold numbers, which some take for always train and some"):
+        audit(folds(tmp_path / "l.csv", lambda p: below if p > 11 else p % 3))
 
 
 @pytest.mark.parametrize("option", ["label_column", "file_column", "split_column", "group_column"])

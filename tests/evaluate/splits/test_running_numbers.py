@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
@@ -59,3 +60,35 @@ def test_a_column_of_frames_or_of_sequences_is_time():
     as_columns = [dict(zip(("file", "label", "sequence"), map(list, zip(*rows, strict=True)), strict=True))
                   for rows in (train, test)]  # fmt: skip
     assert "times-touch-train-test" in {f.check for f in audit(*as_columns).findings}
+
+
+def test_numbers_that_begin_anew_in_each_list_are_not_even_an_order():
+    def through(word, patients):
+        return [(f"{word}/{k}.jpg", "ab"[k % 2], f"p{patients[k // 7]}") for k in range(7 * len(patients))]
+
+    # Patient 3 lies beside himself by number: 21 to 27 in train, 28 to 34 in test.
+    found = audit(through("a", range(20)), through("b", [30, 31, 32, 33, 3, *range(34, 40)]))
+    assert {f.check: f.count for f in found.findings} == {"groups-train-test": 1}
+    assert found.rows.start is None
+    assert not found.rows.counts_only
+
+
+def test_frames_of_videos_in_a_column_keep_their_time():
+    def rows(videos, frames):
+        return [(f"v{v}_{i}.jpg", "ab"[i // 10 % 2], f"v{v}") for v in videos for i in frames]
+
+    found = audit(rows(range(10), range(0, 50, 10)), rows(range(8, 16), range(1, 50, 10)))
+    assert {f.check: f.count for f in found.findings} == {"groups-train-test": 2, "times-touch-train-test": 10}
+
+
+def test_digits_of_a_random_id_are_no_time():
+    def name(p, i):
+        person, picture = (hashlib.sha256(text.encode()).hexdigest()[:12] for text in (f"{p}", f"{p} {i}"))
+        return f"{person}_{picture}.png"
+
+    def rows(patients, pictures):
+        return [(name(p, i), "ab"[(p + i) % 2]) for p in patients for i in pictures]
+
+    found = audit(rows(range(30), range(9)), rows(range(20, 50), range(9, 18)))
+    assert {f.check: f.count for f in found.findings} == {"groups-train-test": 10}
+    assert found.rows.start is None
