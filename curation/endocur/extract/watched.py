@@ -80,8 +80,8 @@ class Watched:
         luma = np.array(stored_luma(frame.planes, segment.geometry)) if looked else None
         planes = None
         if motion is not None:
-            y, cb, cr = (np.array(plane) for plane in stored_planes(frame.planes, segment.geometry))
-            planes = mask_planes((y, cb, cr), segment.stencil)
+            # masking leaves nothing that is the decoder's memory, so the frame may wait
+            planes = mask_planes(stored_planes(frame.planes, segment.geometry), segment.stencil)
         if luma is not None:
             watch.look(us, luma, planes[1:] if planes is not None else None)
         if planes is not None and motion is not None:
