@@ -28,7 +28,7 @@ from endocur.extract.sequence_track import Timing
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
 from endocur.extract.unit import open_source
-from endocur.extract.watched import Ready, Watched
+from endocur.extract.watched import AS_PLANES, Ready, StoredPlanes, Watched
 from endocur.identity import frame_id
 from endocur.publish import Planes, shrunk, window
 from endocur.store import Masks, read_masks, write_table
@@ -173,9 +173,9 @@ class _Clip:
             self.reason = VIEW
         return not self.reason
 
-    def add(self, ready: Ready) -> None:
+    def add(self, ready: Ready[StoredPlanes]) -> None:
         """Append a frame with everything masked."""
-        small = shrunk(Planes(*ready.planes), self._view)
+        small = shrunk(Planes(*ready.picture), self._view)
         us = ready.held.moment.us
         self.times.append(us)
         if self._mp4 is not None:
@@ -232,7 +232,7 @@ def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
     todo = list(task.windows)
     if not todo:
         return
-    watched = Watched(TextDetector() if task.text_detection else None)
+    watched = Watched(TextDetector() if task.text_detection else None, AS_PLANES)
     now: _Clip | None = None
     try:
         for frame in _source(task).frames():
@@ -262,7 +262,7 @@ def _clips(task: ClipsTask, corpus: Corpus) -> Iterator[_Clip | str]:
         yield GAP
 
 
-def _finished(clip: _Clip, watched: Watched) -> _Clip | str:
+def _finished(clip: _Clip, watched: Watched[StoredPlanes]) -> _Clip | str:
     for ready in watched.rest():
         clip.add(ready)
     watched.forget()

@@ -19,7 +19,6 @@ from endocur.extract.dicom_pictures import DicomPictures
 from endocur.extract.foreign import NOT_ENDOSCOPY, shows_no_endoscopy
 from endocur.extract.learned import read
 from endocur.extract.motion import UNKNOWN, MotionMeter
-from endocur.extract.planes import encode
 from endocur.extract.sampling import Asked, Every, Ticks, chapter_of
 from endocur.extract.segments import Probe, Segment, probe
 from endocur.extract.sequence_source import NumberedPictures, Retimed
@@ -27,7 +26,7 @@ from endocur.extract.sequence_track import Timing, Track
 from endocur.extract.sheets import contact_sheet
 from endocur.extract.source import Frame, Source, Unreadable
 from endocur.extract.text import TextDetector
-from endocur.extract.watched import Ready, Watched
+from endocur.extract.watched import Ready, Watched, as_jpeg
 from endoshards.files import write_atomic
 
 
@@ -80,7 +79,7 @@ def extract_video(task: VideoTask) -> UnitMarker:
         beat()
         if not task.config.keep_foreign and shows_no_endoscopy(found):
             return _foreign(task)
-        counts, chapters = _store(task, source, found, Watched(detector))
+        counts, chapters = _store(task, source, found, Watched(detector, as_jpeg(config.jpeg_quality)))
     except Unreadable as error:
         raise UnitFailed(str(error)) from None
     if _state(task.path) != before:
@@ -180,7 +179,7 @@ def _dicom_facts(path: Path) -> dict[str, object]:
     return {"dicom": read_header(path).facts()} if is_dicom_file(path) else {}
 
 
-def _store(task: VideoTask, source: Source, found: Probe, watched: Watched) -> tuple[Counts, int]:
+def _store(task: VideoTask, source: Source, found: Probe, watched: Watched[bytes]) -> tuple[Counts, int]:
     """Write all chapters that are not there yet. Returns: counts, number of chapters."""
     picker: Picker = Every() if task.config.all_frames else Ticks(task.config.fps)
     end_us = None if task.config.minutes is None else round(task.config.minutes * 60_000_000)
@@ -240,7 +239,7 @@ class _Chapters:
         """Chapter -> counts of the unit up to its end, for a run that goes on from there; empty where it cannot."""
         self._writer = _open(stack, self._corpus, task, number)
 
-    def add(self, frames: Iterable[Ready]) -> None:
+    def add(self, frames: Iterable[Ready[bytes]]) -> None:
         for ready in frames:
             while self.number < chapter_of(ready.held.moment.us, CHAPTER_S):
                 self.close()
@@ -311,10 +310,10 @@ def _open(stack: ExitStack, corpus: Corpus, task: VideoTask, number: int) -> Cha
     return stack.enter_context(ChapterWriter(corpus, task.unit, number))
 
 
-def _picture(task: VideoTask, ready: Ready) -> Picture:
+def _picture(task: VideoTask, ready: Ready[bytes]) -> Picture:
     held, segment, colour = ready.held, ready.held.segment, ready.held.colour
     return Picture(
-        jpeg=encode(ready.planes, task.config.jpeg_quality),
+        jpeg=ready.picture,
         source_id=task.unit,
         group_id=task.group_id,
         moment=held.moment,
