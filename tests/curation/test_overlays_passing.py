@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -72,7 +73,7 @@ def watched(
     for index in range(frames):
         us = index * 1_000_000 // RATE
         stored = index % step == 0
-        if watch.due(us):
+        if watch.due(us, stored=stored):
             frame = picture(index)
             for paint in painters:
                 paint(frame, index)
@@ -245,3 +246,20 @@ def test_cover_blackens_exactly_what_the_mask_loses(boxes: list[Box], seed: int)
 def test_a_frame_without_boxes_keeps_the_mask_of_its_view() -> None:
     assert without_boxes(VIEW, None) is VIEW
     assert without_boxes(VIEW, []) is VIEW
+
+
+@pytest.mark.parametrize("gap_us", [40_000, 100_000, 250_000, 1_000_000])
+def test_stored_frames_are_looked_at_themselves_five_a_second_at_most(gap_us: int) -> None:
+    watch: Watch[int] = Watch(VIEW, None)
+    blank, grey = np.zeros(VIEW.shape, np.uint8), np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    looked = []
+    for us in range(0, 3_000_000, 40_000):
+        stored = us % gap_us < 40_000
+        if watch.due(us, stored=stored):
+            watch.look(us, blank, (grey, grey) if stored else None)
+            looked += [us] if stored else []
+    stored_us = [us for us in range(0, 3_000_000, 40_000) if us % gap_us < 40_000]
+    if gap_us >= 200_000:
+        assert looked == stored_us
+    else:
+        assert min(after - before for before, after in pairwise(looked)) >= 190_000 and len(looked) >= 11

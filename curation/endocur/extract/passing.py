@@ -32,7 +32,7 @@ STAY_US = 550_000
 """Edges that stay for this long, over two looks at least, are a candidate."""
 DELAY_US = 1_200_000
 """A frame waits this long, and for three later looks at least, before it is stored: a line is known after a while."""
-MAX_LOOKS = 9
+MAX_LOOKS = 14
 """Looks a frame waits for at most."""
 HARD = 24
 """Levels that luma steps over two pixels at an edge: letters step by 40 to 200, most tissue by less than 12."""
@@ -125,9 +125,11 @@ class Watch(Generic[T]):
         self._refused: list[tuple[int, Box]] = []
         self._whole_us = -WHOLE_EVERY_US
 
-    def due(self, us: int) -> bool:
-        """Whether a frame at this time should be looked at."""
-        return not self.looks or us - self.looks[-1].us >= LOOK_US
+    def due(self, us: int, *, stored: bool) -> bool:
+        """Whether a frame at this time should be looked at: five a second, and five a second of those to be stored, so
+        that at lower rates each stored frame is looked at itself."""
+        last = next((look.us for look in reversed(self.looks) if look.stored or not stored), None)
+        return last is None or us - last >= LOOK_US
 
     def look(self, us: int, luma: U8, chroma: tuple[U8, U8] | None) -> None:
         """Take in one picture.

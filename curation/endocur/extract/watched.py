@@ -107,7 +107,7 @@ class Watched(Generic[P]):
             yield from self.rest()
             self._segment, self._watch = segment, Watch(segment.stencil.tissue, self._detector)
         watch, us = self._watch, frame.moment.us
-        looked = watch.due(us)
+        looked = watch.due(us, stored=motion is not None)
         luma = np.array(stored_luma(frame.planes, segment.geometry)) if looked else None
         planes = None
         if motion is not None:
