@@ -88,6 +88,8 @@ def start(study: Path, *words: str, errors: int = subprocess.DEVNULL) -> subproc
         stdout=subprocess.DEVNULL,
         stderr=errors,
         start_new_session=True,  # a process group of its own
+        # a shell that runs the tests in the background has ctrl-C ignored, which children inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
 
 
